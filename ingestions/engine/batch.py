@@ -1,0 +1,262 @@
+"""One batch, from its branch to its publication: branch first, look, stage, audit, publish.
+
+Each attempt has a branch of its own and can end anywhere; the next one starts by looking what the last one achieved.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+
+from autoloader.lib.errors import AutoloaderError, FatalError, FileError, SchemaStop, TransientError
+from ingestions.engine.context import Context
+from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, FileOutcome, SchemaChange, State
+from ingestions.engine.loader.base import Audit, Column, FileCount, LostRace, Staged, TableLoader, TableState
+
+logger = logging.getLogger(__name__)
+
+#: publishes lost to a foreign writer after which the run fails and says so.
+MAX_LOST_RACES = 5
+#: times a batch may be staged again because its own files brought new columns (each adds at least one).
+MAX_EVOLUTIONS = 20
+
+
+class _Verdict(Enum):
+    """How an attempt ended that raised nothing."""
+
+    LOADED = "published"
+    EVOLVED = "given up: the files brought new columns"
+    CANCELLED = "given up: the run was cancelled"
+
+
+class BatchLoad:
+    """One batch, from its branch to its publication."""
+
+    def __init__(self, context: Context, loader: TableLoader, batch: BatchState) -> None:
+        self.context = context
+        self.store = context.store
+        self.loader = loader
+        self.batch = batch
+        self.started = context.monotonic()
+        self.ddl: list[str] = []
+        #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
+        self.publishing = False
+
+    def run(self) -> bool:
+        """``False`` where the run was cancelled and the batch given back."""
+        self._settle_dead_attempts()
+        lost = evolved = 0
+        while self.batch.entries:
+            try:
+                verdict = self._prepare_and_try()
+            except LostRace as race:
+                lost += 1
+                self._lost(lost, race)
+                continue
+            except FileError as error:
+                self._set_aside(error)
+                continue
+            except TransientError:
+                raise  # how the attempt stands is not known: the batch stays open and is looked at again
+            except AutoloaderError:
+                if not self.publishing:
+                    self._give_back("the run failed")
+                raise
+            if verdict is _Verdict.LOADED:
+                return True
+            if verdict is _Verdict.CANCELLED:
+                self._give_back("the run was cancelled")
+                return False
+            evolved += 1
+            if evolved > MAX_EVOLUTIONS:
+                raise FatalError(
+                    "schema_never_settles",
+                    f"Batch {self.batch.number} brought new columns {evolved} times.",
+                    "Set the evolution mode to rescue, or give the schema by hand.",
+                )
+        self.store.release(self.batch, [])  # every file was set aside
+        return True
+
+    def _lost(self, times: int, race: LostRace) -> None:
+        self.publishing = False
+        logger.info("publish lost to another writer", extra={"lost": times})
+        if times >= MAX_LOST_RACES:
+            self._give_back("lost to another writer")
+            raise FatalError(
+                "foreign_writer",
+                f"{times} publishes in a row were lost to another writer of "
+                f"{self.context.config.destination.key}. {race.message}",
+                "Stop the other writer or give it other hours, then run again; nothing is lost, the files wait.",
+            ) from None
+
+    def _settle_dead_attempts(self) -> None:
+        for attempt in self.batch.attempts:
+            if attempt.open:
+                self.context.interrupt(attempt)
+                self.store.end_attempt(self.batch, attempt, "its worker was gone")
+
+    def _prepare_and_try(self) -> _Verdict:
+        """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
+        self.store.phase(f"batch {self.batch.number}: comparing columns")
+        self._evolve()
+        attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
+        try:
+            verdict = self._attempt(attempt)
+        except LostRace as error:
+            self.store.end_attempt(self.batch, attempt, error.message)
+            raise
+        except TransientError:
+            raise
+        except AutoloaderError as error:
+            if not self.publishing:
+                self.store.end_attempt(self.batch, attempt, error.message)
+            raise
+        self.store.end_attempt(self.batch, attempt, verdict.value)
+        self._drop(attempt.branch)
+        return verdict
+
+    def _attempt(self, attempt: AttemptState) -> _Verdict:
+        """Branch first, then look whether the batch is there already, then stage, audit, publish."""
+        base = self.loader.open_branch(attempt.branch)
+        self.store.attempt_based(self.batch, attempt, base)
+        attempt = replace(attempt, base_snapshot_id=base)
+        found = self.loader.find_batch(attempt.branch, self.batch.id)
+        if found is not None:
+            counts = self.loader.batch_counts(self.batch.id)
+            self._loaded(attempt, counts, Staged(found.snapshot_id), {"adopted": True})
+            return _Verdict.LOADED
+        if self.store.cancel_requested():
+            return _Verdict.CANCELLED
+        self.store.phase(f"batch {self.batch.number}: writing rows")
+        staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt)
+        if staged.snapshot_id is None:
+            self._loaded(attempt, {}, staged, {})
+            return _Verdict.LOADED
+        self.store.phase(f"batch {self.batch.number}: auditing")
+        audit = self.loader.audit(staged, attempt, self.batch.entries)
+        self._check(audit, staged)
+        if audit.unknown and self._add(audit.unknown, "new fields in the files"):
+            return _Verdict.EVOLVED
+        if self.store.cancel_requested():
+            return _Verdict.CANCELLED
+        self.store.phase(f"batch {self.batch.number}: publishing")
+        self.store.fence()
+        self.publishing = True
+        self.loader.publish(attempt, staged)
+        self._loaded(attempt, audit.files, staged, dict(audit.detail))
+        return _Verdict.LOADED
+
+    def _check(self, audit: Audit, staged: Staged) -> None:
+        """The staged rows are those of the batch's files and no others, and the snapshot agrees with their count."""
+        strangers = sorted(set(audit.files) - {entry.file.address for entry in self.batch.entries})
+        if strangers or audit.rows != staged.added_records:
+            raise FatalError(
+                "audit_disagrees",
+                f"Batch {self.batch.number} was staged with {audit.rows} rows by file and {staged.added_records} by "
+                f"snapshot; files that are not in it: {', '.join(strangers[:3]) or 'none'}. Nothing was published.",
+                "Run again; if it repeats, report it with the run's log.",
+            )
+
+    def _loaded(
+        self, attempt: AttemptState, counts: Mapping[str, FileCount], staged: Staged, detail: Mapping[str, object]
+    ) -> None:
+        none = FileCount(0, 0)
+        files = tuple(
+            FileOutcome(
+                entry.id,
+                counts.get(entry.file.address, none).rows,
+                counts.get(entry.file.address, none).rescued_rows,
+            )
+            for entry in self.batch.entries
+        )
+        seconds = round(self.context.monotonic() - self.started, 3)
+        outcome = BatchOutcome(staged.snapshot_id, files, staged.added_bytes, tuple(self.ddl), seconds, detail)
+        self.store.batch_loaded(self.batch, attempt, outcome)
+        logger.info(
+            "batch loaded",
+            extra={
+                "files": len(files),
+                "rows": sum(file.rows for file in files),
+                "snapshot": staged.snapshot_id,
+                "seconds": seconds,
+            },
+        )
+
+    # ---- the schema
+
+    def _evolve(self) -> None:
+        """Creates the table, or adds the columns that the files' headers show, before anything is staged."""
+        table = self.loader.state()
+        if table is None:
+            self._create()
+            return
+        shapes = list({entry.shape.key: entry.shape for entry in self.batch.entries if entry.shape}.values())
+        names = self.loader.missing(shapes, table)
+        if names and self._mode() != "rescue":
+            self._add(self.loader.infer(self.batch.entries, names), "new columns in the files", table)
+
+    def _create(self) -> None:
+        columns = self.loader.infer(self.batch.entries)
+        ddl = self.loader.create(columns)
+        self.ddl += ddl
+        self.store.table_created()
+        self._changed(self.loader.state(), ddl, "table created")
+
+    def _add(self, columns: tuple[Column, ...], note: str, table: TableState | None = None) -> bool:
+        """Adds columns as the evolution mode says; ``False`` where they stay in ``_rescued_data``."""
+        mode = self._mode()
+        if mode == "rescue":
+            return False
+        if mode == "failOnNewColumns":
+            wanted = ", ".join(f"{column.name} {column.type}" for column in columns)
+            raise SchemaStop(
+                "new_columns",
+                f"Files of batch {self.batch.number} bring columns that {self.context.config.destination.key} has not: "
+                f"{wanted}.",
+                "Add the columns or set the evolution mode to addNewColumns, then run again; the files wait.",
+            )
+        ddl = self.loader.add_columns(columns)
+        self.ddl += ddl
+        self._changed(self.loader.state(), ddl, note)
+        return True
+
+    def _mode(self) -> str:
+        """``rescue`` also stands in for the modes that are not active yet and would drop or ask: it loses nothing."""
+        schema = self.context.config.format.schema_
+        if not schema.evolution_enabled or schema.evolution_mode in ("none", "review"):
+            return "rescue"
+        if schema.evolution_mode == "addNewColumnsWithTypeWidening":
+            return "addNewColumns"
+        return schema.evolution_mode
+
+    def _changed(self, table: TableState | None, ddl: tuple[str, ...], note: str) -> None:
+        if table is None:
+            name = self.context.config.destination.key
+            raise FatalError("table_vanished", f"The table {name} is not there any more.", "Run again to make it anew.")
+        columns = tuple((column.name, column.type) for column in table.own_columns)
+        files = tuple(entry.file.address for entry in self.batch.entries[:20])
+        self.store.schema_changed(SchemaChange(columns, ddl, files, note))
+
+    # ---- giving up
+
+    def _set_aside(self, error: FileError) -> None:
+        """This file only: the batch goes on without it."""
+        bad = next((entry for entry in self.batch.entries if entry.file.address == error.path), None)
+        if bad is None:
+            raise FatalError(error.code, error.message, error.hint) from error
+        logger.warning("file set aside", extra={"file": error.path, "code": error.code})
+        self.store.set_aside(bad.id, State.FAILED, error)
+        self.batch = replace(self.batch, entries=tuple(entry for entry in self.batch.entries if entry is not bad))
+
+    def _give_back(self, why: str) -> None:
+        """The batch's files wait again. Its branches go first: what has no branch can never be published."""
+        for branch in self.store.stale_branches():
+            self._drop(branch)
+        self.store.release(self.batch, [entry.id for entry in self.batch.entries])
+        logger.info("batch given back", extra={"reason": why})
+
+    def _drop(self, branch: str) -> None:
+        self.loader.drop_branch(branch)
+        self.store.branch_swept(branch)

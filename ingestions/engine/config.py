@@ -1,0 +1,211 @@
+"""The configuration of an ingestion: REST body, YAML file and frozen copy of a run are all this model.
+
+Field names and nesting are the REST contract's. Unknown fields are refused. Secrets are taken out before a
+configuration is stored (:func:`split_secrets`): what is kept never holds one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MASK = "***"
+#: credential fields that are secret, by any cloud; everything else of ``credentials`` may be shown.
+SECRET_FIELDS = frozenset(
+    {
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "account_key",
+        "sas_token",
+        "client_secret",
+        "connection_string",
+        "service_account_json",
+    }
+)
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
+
+
+class Credentials(Part):
+    """One cloud's access. S3: keys, session token, ``role_arn`` (assumed with the keys or the ambient identity)."""
+
+    ambient: bool = False
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = None
+    aws_session_token: str | None = None
+    role_arn: str | None = None
+    endpoint_url: str | None = None
+    region_name: str | None = None
+    path_style: bool | None = None
+    account_name: str | None = None
+    account_key: str | None = None
+    sas_token: str | None = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    connection_string: str | None = None
+    service_account_json: str | dict[str, Any] | None = None
+
+
+class AfterLoad(Part):
+    action: Literal["keep", "tag", "archive", "delete"] = "keep"
+    days: int = Field(0, ge=0)
+    to: str | None = None
+
+
+class Source(Part):
+    """Where files land. Sizes in bytes, spans in seconds; ``path`` as a person writes it (a glob in it is allowed)."""
+
+    type: Literal["s3", "azure_blob", "gcs", "local"]
+    path: str = Field(min_length=1, max_length=2048)
+    file_pattern: str | None = None
+    credentials: Credentials | None = None
+    credential_id: str | None = None
+    exclude_pattern: str | None = None
+    min_bytes: int | None = Field(None, ge=0)
+    max_bytes: int | None = Field(None, ge=0)
+    modified_after: datetime | None = None
+    modified_before: datetime | None = None
+    settle_seconds: int = Field(0, ge=0)
+    discovery: Literal["auto", "full", "incremental", "events"] = "auto"
+    after_load: AfterLoad = Field(default_factory=AfterLoad)
+
+
+class FormatOptions(Part):
+    """Reader options; ``None`` means: found out from the first bytes."""
+
+    multiline: bool | None = None
+    compression: str | None = None
+    header: bool = True
+    delimiter: str | None = None
+    quote: str = '"'
+    escape: str | None = None
+    encoding: str | None = None
+    null_value: str | None = None
+
+
+class ColumnRule(Part):
+    from_: str = Field(alias="from")
+    to: str | None = None
+    type: str | None = None
+    drop: bool = False
+
+
+class Schema(Part):
+    inference: Literal["auto", "manual"] = "auto"
+    evolution_enabled: bool = True
+    evolution_mode: Literal[
+        "addNewColumns", "addNewColumnsWithTypeWidening", "rescue", "failOnNewColumns", "none", "review"
+    ] = "addNewColumns"
+    #: a Spark StructType as JSON (object or text), or DDL text ``"id bigint, name string"``; needed for ``manual``.
+    schema_json_: dict[str, Any] | str | None = Field(None, alias="schema_json")
+    hints: dict[str, str] = Field(default_factory=dict)
+
+
+class Format(Part):
+    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary"]
+    options: FormatOptions = Field(default_factory=FormatOptions)
+    columns: list[ColumnRule] = Field(default_factory=list)
+    bad_rows: Literal["rescue", "quarantine", "drop", "fail"] = "rescue"
+    bad_rows_limit: str | int | None = None
+    overwritten: Literal["ignore", "append", "replace"] = "ignore"
+    dedupe_content: bool = False
+    timezone: str = "UTC"
+    schema_: Schema = Field(default_factory=Schema, alias="schema")
+
+
+class Partitioning(Part):
+    enabled: bool = False
+    columns: list[str] = Field(default_factory=list)
+
+
+class Optimization(Part):
+    z_ordering_enabled: bool = False
+    z_ordering_columns: list[str] = Field(default_factory=list)
+
+
+class Destination(Part):
+    catalog: Identifier
+    database: Identifier
+    table: Identifier
+    write_mode: Literal["append", "overwrite", "merge"] = "append"
+    merge_keys: list[str] = Field(default_factory=list)
+    order_by: str | None = None
+    sort_by: list[str] = Field(default_factory=list)
+    properties: dict[str, str] = Field(default_factory=dict)
+    partitioning: Partitioning = Field(default_factory=Partitioning)
+    optimization: Optimization = Field(default_factory=Optimization)
+
+    @property
+    def key(self) -> str:
+        """``catalog.database.table`` as people read it; also the ledger's name for the destination."""
+        return f"{self.catalog}.{self.database}.{self.table}"
+
+
+class Backfill(Part):
+    enabled: bool = False
+    start_date: datetime | None = None
+
+
+class Schedule(Part):
+    frequency: Literal["continuous", "hourly", "daily", "weekly", "custom"] | None = None
+    time: str | None = None
+    timezone: str = "UTC"
+    cron_expression: str | None = None
+    poll_seconds: int = Field(5, ge=1)
+    start: Literal["all", "new_only", "from_date"] = "all"
+    backfill: Backfill = Field(default_factory=Backfill)
+    misfire: Literal["run_once", "skip"] = "run_once"
+    overlap: Literal["skip", "queue"] = "skip"
+
+
+class Transform(Part):
+    sql: str | None = None
+
+
+class Limits(Part):
+    files_per_batch: int = Field(1000, ge=1, le=100_000)
+    bytes_per_batch: int = Field(10 * 1024**3, ge=1)
+    priority: int = 0
+    monthly_budget: float | None = Field(None, ge=0)
+
+
+class Quality(Part):
+    row_count_threshold: int | None = Field(None, ge=0)
+    expectations: list[dict[str, Any]] = Field(default_factory=list)
+    alerts_enabled: bool = False
+    alert_recipients: list[str] = Field(default_factory=list)
+
+
+class IngestionConfig(Part):
+    """The whole configuration; ``model_dump(mode="json", by_alias=True)`` is what REST answers."""
+
+    name: Name
+    cluster_id: str
+    source: Source
+    format: Format
+    destination: Destination
+    schedule: Schedule = Field(default_factory=Schedule)
+    transform: Transform = Field(default_factory=Transform)
+    engine: Literal["batch", "stream"] = "batch"
+    limits: Limits = Field(default_factory=Limits)
+    quality: Quality = Field(default_factory=Quality)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored and answered form, aliases used (``from``, ``schema``)."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def split_secrets(config: IngestionConfig) -> tuple[IngestionConfig, Credentials | None]:
+    """The configuration without its inline credentials, and those credentials (``None`` where none were given)."""
+    credentials = config.source.credentials
+    bare = config.model_copy(update={"source": config.source.model_copy(update={"credentials": None})})
+    return bare, credentials

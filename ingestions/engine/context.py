@@ -1,0 +1,29 @@
+"""What a run works with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingestions.engine.config import IngestionConfig
+from ingestions.engine.ledger import AttemptState, Store
+from ingestions.engine.loader.base import TableLoader
+from ingestions.engine.sources.base import Source
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run works with. ``open_loader`` leases a session and the table's turn for as long as it is open."""
+
+    config: IngestionConfig
+    source: Source
+    store: Store
+    open_loader: Callable[[], AbstractContextManager[TableLoader]]
+    #: frees whatever a dead attempt still does on the cluster.
+    interrupt: Callable[[AttemptState], None]
+    now: Callable[[], datetime]
+    should_stop: Callable[[], bool] = lambda: False
+    monotonic: Callable[[], float] = time.monotonic

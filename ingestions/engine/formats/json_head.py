@@ -1,0 +1,54 @@
+"""Whether a JSON file holds one record a line or one document."""
+
+from __future__ import annotations
+
+import json
+import re
+
+
+class NotJson(Exception):
+    """The text does not begin like JSON records do."""
+
+
+class Concatenated(Exception):
+    """Several documents, each over several lines, follow each other."""
+
+
+_DECODER = json.JSONDecoder()
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def is_document(text: str, complete: bool) -> bool:
+    """``True`` for an array or an object that spans lines, ``False`` for records a line. ``text`` may be cut off."""
+    body = text.lstrip()
+    if body[:1] not in ("{", "["):
+        raise NotJson
+    end = _LINE_END.search(body)
+    line = (body[: end.start()] if end else body).rstrip()
+    rest = body[end.end() :].lstrip() if end else ""
+    if is_value(line):
+        # one array and nothing behind it is a document; arrays line by line are records
+        return body[0] == "[" and not rest
+    if body[0] == "[":
+        return True
+    if end is None:
+        return False
+    try:
+        _, stop = _DECODER.raw_decode(body)
+    except (ValueError, RecursionError):
+        # cut off, or malformed: a pretty-printed document breaks its line behind an opening or a comma
+        return line.endswith(("{", "[", ","))
+    if _LINE_END.search(body, 0, stop) is None:
+        return False
+    if body[stop:].strip():
+        raise Concatenated
+    return True
+
+
+def is_value(line: str) -> bool:
+    """Whether the text is one whole JSON value."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""The ledger's rules: what identifies a file's version, its states, which changes of state are legal, and the
+:class:`Store` that a run writes through. Pure values; the ORM's side is ``ingestions.services.store``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from autoloader.lib.errors import AutoloaderError, FatalError
+from ingestions.engine.formats.shape import Shape
+from ingestions.engine.sources.base import RemoteFile
+
+
+class State(StrEnum):
+    """What became of one version of one file."""
+
+    DISCOVERED = "DISCOVERED"  # seen, waits for a batch
+    CLAIMED = "CLAIMED"  # belongs to a batch that is being loaded
+    LOADED = "LOADED"  # its rows stand in the table, in the snapshot named
+    SKIPPED = "SKIPPED"  # seen and deliberately not loaded; the reason says why
+    QUARANTINED = "QUARANTINED"  # all of its rows went to the quarantine table
+    FAILED = "FAILED"  # cannot be read; the reason says why, a retry or a new version loads it
+    SUPERSEDED = "SUPERSEDED"  # its rows were replaced by a later version or generation
+
+
+#: state -> states it may change to. LOADED goes back to DISCOVERED only by an undo or a reload, never by a run.
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.DISCOVERED: frozenset({State.CLAIMED, State.SKIPPED, State.FAILED}),
+    State.CLAIMED: frozenset({State.DISCOVERED, State.LOADED, State.SKIPPED, State.FAILED, State.QUARANTINED}),
+    State.LOADED: frozenset({State.SUPERSEDED, State.DISCOVERED}),
+    State.SKIPPED: frozenset({State.DISCOVERED, State.SUPERSEDED}),
+    State.QUARANTINED: frozenset({State.DISCOVERED, State.SUPERSEDED}),
+    State.FAILED: frozenset({State.DISCOVERED, State.SKIPPED, State.SUPERSEDED}),
+    State.SUPERSEDED: frozenset({State.DISCOVERED}),
+}
+
+
+def check_transition(old: State, new: State) -> None:
+    """Raises :class:`FatalError` where the ledger may not go from ``old`` to ``new``."""
+    if new not in TRANSITIONS[old]:
+        raise FatalError("illegal_transition", f"A file in state {old} cannot become {new}.")
+
+
+def sources_of(new: State) -> frozenset[State]:
+    """The states from which ``new`` may be reached; the WHERE of a conditional update."""
+    return frozenset(old for old, allowed in TRANSITIONS.items() if new in allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A ledger row as discovery needs it."""
+
+    address: str
+    version: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A file version that the ledger has not seen: DISCOVERED, or SKIPPED with its reason."""
+
+    file: RemoteFile
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger row as planning and loading need it. ``shape`` is known once the file's first bytes were read."""
+
+    id: int
+    file: RemoteFile
+    state: State
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """A batch as the ledger knows it; ``id`` stands in ``_batch_id`` of each of its rows and in its snapshot."""
+
+    id: str
+    number: int
+    entries: tuple[Entry, ...]
+    attempts: tuple[AttemptState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptState:
+    """One try at a batch, on a branch of its own. ``session_id`` and ``tag`` let another client interrupt it."""
+
+    number: int
+    branch: str
+    base_snapshot_id: int | None
+    session_id: str
+    tag: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """Rows of one file of a published batch. ``rescued_rows``: rows with something in ``_rescued_data``."""
+
+    entry_id: int
+    rows: int
+    rescued_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    snapshot_id: int | None  # None: nothing was written, every file of the batch was empty
+    files: tuple[FileOutcome, ...]
+    bytes_written: int = 0
+    ddl: tuple[str, ...] = ()
+    seconds: float = 0.0
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """A new version of the table's schema: columns as (name, type), the DDL that made it, files that asked for it."""
+
+    columns: tuple[tuple[str, str], ...]
+    ddl: tuple[str, ...]
+    files: tuple[str, ...]
+    note: str
+
+
+class Store(Protocol):
+    """What a run reads and writes. Each method is one short transaction (at most 5,000 rows); none is called
+    inside another. Every write is fenced: it raises ``LeaseLost`` when another worker holds the run by now.
+    """
+
+    def fence(self) -> None:
+        """Raises ``LeaseLost`` unless this worker still holds the run; renews the lease."""
+
+    def cancel_requested(self) -> bool: ...
+
+    # discovery
+    def discovery_done(self) -> bool: ...
+    def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]: ...
+    def record(self, entries: Sequence[NewEntry]) -> int:
+        """Adds the versions that are new and returns how many; a second call with the same ones adds none."""
+
+    def finish_discovery(self, *, listed: int, hint: str = "") -> None: ...
+
+    # planning
+    def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
+        """DISCOVERED entries with an id above ``after_id``, in order of id."""
+
+    def set_shapes(self, shapes: Mapping[int, Shape]) -> None: ...
+    def set_aside(self, entry_id: int, state: State, error: AutoloaderError) -> None:
+        """SKIPPED or FAILED with the reason; FAILED adds a line to the run's errors."""
+
+    def open_batch(self) -> BatchState | None:
+        """The batch of this ingestion that was begun and has no outcome yet, from whichever run."""
+
+    def begin_batch(self, entries: Sequence[Entry]) -> BatchState: ...
+    def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
+        """Gives files of an open batch back to DISCOVERED; a batch left without files is closed."""
+
+    # loading
+    def begin_attempt(self, batch: BatchState, *, session_id: str) -> AttemptState: ...
+    def attempt_based(self, batch: BatchState, attempt: AttemptState, base_snapshot_id: int | None) -> None: ...
+    def end_attempt(self, batch: BatchState, attempt: AttemptState, outcome: str) -> None: ...
+    def batch_loaded(self, batch: BatchState, attempt: AttemptState | None, outcome: BatchOutcome) -> None:
+        """Entries LOADED with rows and snapshot, totals raised, attempt ended: one transaction, a no-op when done."""
+
+    def stale_branches(self) -> Sequence[str]:
+        """Branches of ended attempts that have not been swept yet."""
+
+    def branch_swept(self, branch: str) -> None: ...
+    def schema_changed(self, change: SchemaChange) -> None: ...
+    def table_created(self) -> None: ...
+
+    # telling
+    def phase(self, name: str) -> None: ...

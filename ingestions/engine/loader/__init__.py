@@ -1,0 +1,28 @@
+"""The engine's only door to PySpark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingestions.engine.config import IngestionConfig
+from ingestions.engine.loader.base import TableLoader
+from ingestions.engine.sources.base import SparkAccess
+
+__all__ = ["open_loader"]
+
+
+def open_loader(spark: Any, *, session_id: str, config: IngestionConfig, access: SparkAccess) -> TableLoader:
+    """A loader for the configuration's table over a leased Spark Connect session.
+
+    The lease has set the source's access and the listing's tuning; what the conversions rely on is set here.
+    """
+    from ingestions.engine.loader.loader import SparkTableLoader  # PySpark is imported only where a session exists
+
+    for key, value in {
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.session.timeZone": config.format.timezone,
+        "spark.sql.caseSensitive": "true",
+        "spark.sql.legacy.javaCharsets": "true",
+    }.items():
+        spark.conf.set(key, value)
+    return SparkTableLoader(spark, session_id=session_id, config=config, access=access)

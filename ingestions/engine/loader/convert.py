@@ -1,0 +1,256 @@
+"""Text to typed values without a loss: a value is taken only where its text says exactly that value.
+
+Everything here is an expression that the cluster evaluates, with ``spark.sql.ansi.enabled`` off: a cast that fails is
+null. A cast that succeeds is not enough: Spark reads ``5d`` as a number, cuts nanoseconds, rounds decimals and turns
+``007`` into 7. What is not taken stays text, for ``_rescued_data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import pyspark.sql.connect.functions as F
+
+from ingestions.engine.schema import types
+
+Expression = Any  # a Column of Spark Connect; PySpark ships no types that hold for it
+
+#: the form a number has in JSON and in tidy CSV: no plus, no leading zero (phone numbers and codes are not numbers).
+_NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+#: what Spark's JSON parser makes of ``5.0`` and ``12345678.0``; also how others write whole numbers.
+_WHOLE_AS_FLOAT = r"^-?(?:(?:0|[1-9][0-9]*)\.[0-9]{1,18}|[0-9]\.[0-9]{1,17}E[0-9]{1,2})$"
+_LARGE = r"^-?[0-9]\.[0-9]{1,17}E[0-9]{1,2}$"
+_SMALL = r"^-?[0-9]\.[0-9]{1,17}E-[0-9]{1,2}$"
+_WIDE = "decimal(38,18)"
+_NOT_FINITE = ("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf", '"NaN"', '"Infinity"', '"-Infinity"')
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"
+_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_LOCAL = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_CLOCK})?"
+_INSTANT = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_CLOCK} ?{_ZONE}"
+
+#: Spark's ``from_json`` reads a number as a double before it gives its text. Quoted, its digits survive: the numbers
+#: with an exponent or more than 15 characters are, outside of strings. Possessive, so linear and without recursion.
+_DELICATE = (
+    r'((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-?+[0-9]++(?![0-9.eE])|-?+(?=[0-9.]{1,15}(?![0-9.eE]))[0-9.]++)*+)'
+    r"(-?+[0-9][0-9.eE+-]*+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """``value``: typed or null. ``complete``: whether the text, where there is one, is wholly in ``value``."""
+
+    value: Expression
+    complete: Expression
+
+
+def let(value: Expression, body: Callable[[Expression], Expression]) -> Expression:
+    """``body`` over a value that is computed once."""
+    return F.get(F.transform(F.array(value), body), F.lit(0))
+
+
+def all_of(conditions: list[Expression], default: bool = True) -> Expression:
+    return _balanced(conditions, lambda a, b: a & b, F.lit(default))
+
+
+def any_of(conditions: list[Expression]) -> Expression:
+    return _balanced(conditions, lambda a, b: a | b, F.lit(False))
+
+
+def total(numbers: list[Expression]) -> Expression:
+    return _balanced(numbers, lambda a, b: a + b, F.lit(0))
+
+
+def _balanced(parts: list[Expression], join: Callable[[Any, Any], Any], empty: Expression) -> Expression:
+    """A tree of depth log n: a chain over a thousand columns is deeper than protobuf and Catalyst allow."""
+    while len(parts) > 1:
+        parts = [reduce(join, parts[at : at + 2]) for at in range(0, len(parts), 2)]
+    return parts[0] if parts else empty
+
+
+class Converter:
+    """``zone_shifts``: the session's zone skips hours, so local times have to be checked. ``end``: a word that no file
+    contains; it proves that a JSON text was read to its end."""
+
+    def __init__(self, *, zone_shifts: bool, end: str) -> None:
+        self.zone_shifts = zone_shifts
+        self.end = end
+
+    def convert(self, text: Expression, type_: types.Type, *, strict: bool = False) -> Conversion:
+        """``strict`` is for guessing types: ``1.0`` is then no bigint, though it could be stored as one."""
+        if not types.is_nested(type_):
+            value = self.scalar(text, type_, strict=strict)
+            return Conversion(value, value.isNotNull() | text.isNull() | (F.trim(text) == ""))
+        pair = self.pair(text, type_)
+        return Conversion(pair["v"], F.coalesce(pair["ok"], F.lit(True)))
+
+    def pair(self, text: Expression, type_: types.Type) -> Expression:
+        """For a nested type: struct<v, ok>, null where there is no text. Project it once, then use its parts."""
+        return F.when(text.isNotNull() & (F.trim(text) != ""), self._pair(exact_numbers(text), type_))
+
+    def objects(self, text: Expression) -> Expression:
+        """The map of name → text of one JSON object; null for anything else, trailing text included."""
+        return self._parsed(text, "map<string,string>")
+
+    def documents(self, text: Expression) -> Expression:
+        """The array of records in a file that is one JSON document: the items of an array, else the document."""
+        items = self._parsed(exact_numbers(text), "array<string>")
+        return F.when(F.startswith(text, F.lit("[")), F.coalesce(items, F.array(text))).otherwise(F.array(text))
+
+    # scalars
+
+    def scalar(self, text: Expression, type_: types.Type, *, strict: bool = False) -> Expression:
+        if type_ == types.STRING:
+            return text
+        trimmed = F.trim(text)
+        if isinstance(type_, types.Decimal):
+            return _decimal(trimmed, type_)
+        match str(type_):
+            case "boolean":
+                return F.when(F.lower(trimmed).isin("true", "false"), trimmed.cast("boolean"))
+            case "tinyint" | "smallint" | "int" | "bigint" as name:
+                return _integer(trimmed, name, strict)
+            case "float" | "double" as name:
+                return _floating(trimmed, name)
+            case "date":
+                return F.when(trimmed.rlike(_DATE), trimmed.cast("date"))
+            case "timestamp":
+                return self._timestamp(trimmed)
+            case "timestamp_ntz":
+                return F.when(trimmed.rlike(f"^{_LOCAL}$"), trimmed.cast("timestamp_ntz"))
+            case "binary":
+                return text.cast("binary")
+            case name:
+                return F.lit(None).cast(name)
+
+    def _timestamp(self, text: Expression) -> Expression:
+        value = text.cast("timestamp")
+        local = text.rlike(f"^{_LOCAL}$")
+        if self.zone_shifts:
+            # In the hour that a zone skips Spark moves the clock: then the value does not say what the text says.
+            shown = F.substring(value.cast("string"), 1, 16)
+            local &= (F.length(text) == 10) | (shown == F.translate(F.substring(text, 1, 16), "T", " "))
+        return F.when(local | text.rlike(f"^{_INSTANT}$"), value)
+
+    # nested
+
+    def _pair(self, text: Expression, type_: types.Type) -> Expression:
+        """struct<v, ok>: what could be taken, and whether that is all there is in the text."""
+        if isinstance(type_, types.Struct):
+            return let(self.objects(text), lambda found: self._struct(found, type_))
+        if isinstance(type_, types.Array):
+            items = self._parsed(text, "array<string>")
+            return let(items, lambda found: self._array(found, type_))
+        if isinstance(type_, types.Map):
+            return let(self.objects(text), lambda found: self._map(found, type_))
+        return let(self.scalar(text, type_), lambda value: _named(value, text.isNull() | value.isNotNull()))
+
+    def _struct(self, found: Expression, type_: types.Struct) -> Expression:
+        texts = [found[field.name] for field in type_.fields]
+        pairs = F.struct(*(self._pair(text, field.type).alias(f"p{at}") for at, (text, field) in _each(texts, type_)))
+        known = total([text.isNotNull().cast("int") for text in texts])
+        given = F.size(F.filter(F.map_values(found), lambda each: each.isNotNull()))
+        return let(
+            pairs,
+            lambda pair: _named(
+                F.when(
+                    found.isNotNull(),
+                    F.struct(*(pair[f"p{at}"]["v"].alias(field.name) for at, field in enumerate(type_.fields))),
+                ),
+                found.isNotNull()
+                & (known == given)
+                & all_of([text.isNull() | pair[f"p{at}"]["ok"] for at, text in enumerate(texts)]),
+            ),
+        )
+
+    def _array(self, found: Expression, type_: types.Array) -> Expression:
+        pairs = F.transform(found, lambda each: self._pair(each, type_.element))
+        return let(
+            pairs,
+            lambda done: _named(
+                F.transform(done, lambda each: each["v"]),
+                found.isNotNull() & _all_complete(done, found),
+            ),
+        )
+
+    def _map(self, found: Expression, type_: types.Map) -> Expression:
+        if type_.key != types.STRING:  # JSON has no other keys
+            return _named(F.lit(None).cast(str(type_)), F.lit(False))
+        pairs = F.transform_values(found, lambda _key, each: self._pair(each, type_.value))
+        keys = F.map_keys(found)
+        return let(
+            pairs,
+            lambda done: _named(
+                F.transform_values(done, lambda _key, each: each["v"]),
+                found.isNotNull()
+                & (F.size(F.array_distinct(keys)) == F.size(keys))
+                & _all_complete(F.map_values(done), F.map_values(found)),
+            ),
+        )
+
+    def _parsed(self, text: Expression, inner: str) -> Expression:
+        """``from_json`` stops where the first value ends and says nothing of the rest. Inside an array whose last item
+        is a word of ours, nothing can follow unnoticed."""
+        tail = f',{{"{self.end}":"{self.end}"}}]' if inner.startswith("map") else f',["{self.end}"]]'
+        whole = F.from_json(F.concat(F.lit("["), text, F.lit(tail)), f"array<{inner}>")
+        last = (lambda items: items[1][self.end]) if inner.startswith("map") else (lambda items: F.get(items[1], 0))
+        return let(
+            whole, lambda items: F.when((F.size(items) == 2) & (last(items) == self.end), F.get(items, F.lit(0)))
+        )
+
+
+def exact_numbers(text: Expression) -> Expression:
+    """The JSON text with its long numbers quoted, so that parsing keeps each digit."""
+    return F.regexp_replace(text, _DELICATE, '$1"$2"')
+
+
+def _integer(text: Expression, name: str, strict: bool) -> Expression:
+    plain = text.cast("bigint")
+    value = F.when(plain.cast("string") == text, plain)
+    if not strict:
+        exact = text.cast("decimal(38,18)")
+        whole = exact.cast("bigint")
+        same = whole.cast("decimal(38,18)") == exact
+        value = F.coalesce(value, F.when(text.rlike(_WHOLE_AS_FLOAT), F.when(same, whole)))
+    if name == "bigint":
+        return value
+    return let(value, lambda wide: F.when(wide.cast(name).cast("bigint") == wide, wide.cast(name)))
+
+
+def _floating(text: Expression, name: str) -> Expression:
+    value = text.cast(name)
+    certain = 15 if name == "double" else 6  # characters: that many digits survive in any case
+    same = (value.cast("string") == text) | (value.cast("string").cast(_WIDE) == text.cast(_WIDE))
+    exact = (F.length(text) <= certain) | (same & (F.length(text) <= 40))
+    vanished = (value == 0) & text.rlike("^-?[0-9.]*[1-9]")
+    infinite = value.isin(float("inf"), float("-inf"))
+    number = F.when(text.rlike(_NUMBER) & exact & ~infinite & ~vanished, value)
+    odd = F.when(text.isin(*_NOT_FINITE), F.translate(text, '"', "").cast(name))
+    return F.coalesce(number, odd)
+
+
+def _decimal(text: Expression, type_: types.Decimal) -> Expression:
+    whole = type_.precision - type_.scale
+    digits = f"(?:0|[1-9][0-9]{{0,{whole - 1}}})" if whole else "0?"
+    fraction = rf"\.[0-9]{{1,{type_.scale}}}0*" if type_.scale else r"\.0+"
+    plain = text.rlike(rf"^-?(?:{digits}(?:{fraction}|\.)?|{fraction})$")
+    value = text.cast(str(type_))
+    large = text.rlike(_LARGE) & (value.cast(_WIDE) == text.cast(_WIDE))
+    small = text.rlike(_SMALL) & (value.cast("decimal(38,37)") == text.cast("decimal(38,37)"))
+    return F.when(plain | large | small, value)
+
+
+def _each(texts: list[Expression], type_: types.Struct) -> list[tuple[int, tuple[Expression, types.Field]]]:
+    return list(enumerate(zip(texts, type_.fields, strict=True)))
+
+
+def _named(value: Expression, complete: Expression) -> Expression:
+    return F.struct(value.alias("v"), complete.alias("ok"))
+
+
+def _all_complete(done: Expression, texts: Expression) -> Expression:
+    return F.forall(F.zip_with(done, texts, lambda pair, text: text.isNull() | pair["ok"]), lambda each: each)

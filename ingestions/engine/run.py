@@ -1,0 +1,124 @@
+"""One run, from its listing to its last batch, over the protocols: every step looks before it acts, so that going on
+after a crash is the same code as the first try.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum
+
+from autoloader.lib.errors import AutoloaderError, FileError
+from autoloader.lib.logs import log_context
+from ingestions.engine.batch import BatchLoad
+from ingestions.engine.context import Context
+from ingestions.engine.discovery import discover
+from ingestions.engine.ledger import BatchState, Entry, State
+from ingestions.engine.loader.base import TableLoader
+from ingestions.engine.planner import plan_batch, sniff_all
+
+logger = logging.getLogger(__name__)
+
+#: errors of a file that mean: there is nothing in it, on purpose or not; skipped with the reason, no failure.
+EMPTY_CODES = frozenset({"empty_file"})
+
+
+class Outcome(Enum):
+    """How a slice ended: more to do, all done, or stopped because somebody asked."""
+
+    MORE = "more"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
+    """Works on the run until it is done, cancelled, asked to stop, or ``budget_seconds`` are used up (a batch that
+    was begun is finished first). Raises what the run cannot go on with; its class says whether to try again.
+    """
+    deadline = context.monotonic() + budget_seconds
+    if not context.store.discovery_done() and not _discover(context):
+        return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
+    batch = _next_batch(context)
+    if batch is None and not context.store.stale_branches():
+        return Outcome.DONE
+    with context.open_loader() as loader:
+        while batch is not None:
+            if context.store.cancel_requested() and not batch.attempts:
+                context.store.release(batch, [entry.id for entry in batch.entries])
+                return Outcome.CANCELLED
+            with log_context(batch_id=batch.id):
+                finished = BatchLoad(context, loader, batch).run()
+            if not finished:
+                return Outcome.CANCELLED
+            if context.monotonic() >= deadline or context.should_stop():
+                return Outcome.MORE
+            if context.store.cancel_requested():
+                return Outcome.CANCELLED
+            batch = _next_batch(context)
+        _sweep(context, loader)
+    return Outcome.DONE
+
+
+def _discover(context: Context) -> bool:
+    """Lists the source into the ledger; ``False`` where it was asked to stop before the end."""
+    store, config = context.store, context.config
+    store.phase("listing the source")
+    found = discover(
+        context.source,
+        store,
+        config.source,
+        overwritten=config.format.overwritten,
+        now=context.now,
+        should_stop=lambda: context.should_stop() or store.cancel_requested(),
+    )
+    if not found.complete:
+        return False
+    store.finish_discovery(listed=found.listed, hint=found.hint)
+    logger.info("discovered", extra={"listed": found.listed, "recorded": found.recorded, "skipped": found.skipped})
+    return True
+
+
+def _next_batch(context: Context) -> BatchState | None:
+    """The batch that was begun and not ended, else a new one of the files that wait, else ``None``."""
+    store = context.store
+    if (batch := store.open_batch()) is not None:
+        return batch
+    limits = context.config.limits
+    after = 0
+    while waiting := store.pending(limits.files_per_batch, after):
+        after = waiting[-1].id
+        readable = _with_shapes(context, waiting)
+        if chosen := plan_batch(readable, limits):
+            return store.begin_batch(chosen)
+    return None
+
+
+def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries whose first bytes could be read, with their shapes; the others are set aside with the reason."""
+    unknown = [entry for entry in entries if entry.shape is None]
+    if not unknown:
+        return list(entries)
+    context.store.phase("reading the first bytes of new files")
+    verdicts = sniff_all(context.source, unknown, context.config.format)
+    shapes = {id_: verdict for id_, verdict in verdicts.items() if not isinstance(verdict, FileError)}
+    context.store.set_shapes(shapes)
+    for id_, verdict in verdicts.items():
+        if isinstance(verdict, FileError):
+            state = State.SKIPPED if verdict.code in EMPTY_CODES else State.FAILED
+            context.store.set_aside(id_, state, verdict)
+    return [
+        entry if entry.shape is not None else replace(entry, shape=shapes[entry.id])
+        for entry in entries
+        if entry.shape is not None or entry.id in shapes
+    ]
+
+
+def _sweep(context: Context, loader: TableLoader) -> None:
+    """Drops branches of attempts that have ended. Failing at it costs nothing: the next run sweeps again."""
+    for branch in context.store.stale_branches():
+        try:
+            loader.drop_branch(branch)
+            context.store.branch_swept(branch)
+        except AutoloaderError as error:
+            logger.warning("branch not dropped", extra={"branch": branch, "reason": error.message})

@@ -1,0 +1,148 @@
+"""S3 and what speaks its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import botocore.exceptions as sdk
+from urllib3.exceptions import HTTPError
+
+from autoloader.lib.errors import TransientError
+from ingestions.engine.sources.base import RemoteFile, SparkAccess
+from ingestions.engine.sources.location import Location
+from ingestions.engine.sources.s3_access import DEFAULT_REGION, S3Access
+from ingestions.engine.sources.s3_errors import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PAGE = 1000
+_READ_TRIES = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class S3Source:
+    """One prefix of one bucket. Thread-safe; at most 20 requests at once."""
+
+    def __init__(self, location: Location, access: S3Access) -> None:
+        self._location = location
+        self._bucket = location.bucket
+        self._access = access
+        with translated(self._root, access.secrets):
+            self._client: S3Client = access.client(self._bucket)
+
+    def __repr__(self) -> str:
+        return f"S3Source({self._location.base!r})"
+
+    @property
+    def _root(self) -> str:
+        return f"s3://{self._bucket}/"
+
+    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
+        after = self._key(start_after) if start_after else None
+        if self._location.open_end:
+            alone = self._location.prefix.removesuffix("/")
+            found = self._one(alone) if alone else None
+            if found is not None and (after is None or alone > after):
+                yield found
+        for entry in self._pages(self._location.prefix, after):
+            # Consoles make "folders" as empty objects whose key ends with a slash.
+            if not (entry["Key"].endswith("/") and entry["Size"] == 0):
+                yield self._file(entry)
+
+    def stat(self, address: str) -> RemoteFile | None:
+        return self._one(self._key(address))
+
+    def read_range(self, address: str, start: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{start + length - 1}"
+        for attempt in range(1, _READ_TRIES + 1):
+            try:
+                return self._read(address, wanted, length)
+            except TransientError:
+                if attempt == _READ_TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    def spark_access(self) -> SparkAccess:
+        return self._access.spark_access(self._bucket, self._region())
+
+    def close(self) -> None:
+        self._client.close()
+
+    # ---- requests
+
+    def _pages(self, prefix: str, after: str | None) -> Iterator[Any]:
+        """Entries of a listing, page by page. The SDK asks for URL-encoded keys and decodes them."""
+        request: dict[str, Any] = {"StartAfter": after} if after else {}
+        with translated(self._root + prefix, self._access.secrets):
+            pages = iter(
+                self._client.get_paginator("list_objects_v2").paginate(
+                    Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}, **request
+                )
+            )
+        while True:
+            with translated(self._root + prefix, self._access.secrets):
+                page: Mapping[str, Any] | None = next(pages, None)
+            if page is None:
+                return
+            yield from page.get("Contents", ())
+
+    def _one(self, key: str) -> RemoteFile | None:
+        """One object as a listing shows it: the first key that starts with ``key`` is the key itself, if it is there.
+
+        HEAD would need another right and tells errors without a body.
+        """
+        with translated(self._root + key, self._access.secrets):
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        entries = answer.get("Contents", [])
+        return self._file(entries[0]) if entries and entries[0]["Key"] == key else None
+
+    def _read(self, address: str, wanted: str, length: int) -> bytes:
+        with translated(address, self._access.secrets):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key(address), Range=wanted)
+            except sdk.ClientError as error:
+                if error.response.get("Error", {}).get("Code") in ("InvalidRange", "416"):
+                    return b""  # an empty object, or a start behind its end
+                raise
+            body, size = answer["Body"], min(length, answer["ContentLength"])
+            try:
+                content = body.read(size)
+            except (HTTPError, OSError):
+                content = b""
+            finally:
+                body.close()
+        if len(content) < size:  # the SDK hands out what it got, and says nothing
+            raise TransientError(
+                "connection_lost", f"The connection broke while reading {address}.", "It is tried again."
+            )
+        return content
+
+    def _region(self) -> str:
+        """Where the bucket lies: as given, as AWS tells, or any for an endpoint that has no regions."""
+        given = self._access.credentials
+        if given.region_name or given.endpoint_url:
+            return given.region_name or DEFAULT_REGION
+        with translated(self._root, self._access.secrets):
+            try:
+                answer: Mapping[str, Any] = self._client.head_bucket(Bucket=self._bucket)
+            except sdk.ClientError as error:
+                answer = error.response  # a refusal names the region too
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return str(headers.get("x-amz-bucket-region") or DEFAULT_REGION)
+
+    # ---- values
+
+    def _key(self, address: str) -> str:
+        return address.removeprefix(self._root)
+
+    def _file(self, entry: Any) -> RemoteFile:
+        modified_at = entry["LastModified"].astimezone(UTC)
+        size = int(entry["Size"])
+        etag = str(entry.get("ETag", "")).strip('"')
+        version = etag or f"{(modified_at - _EPOCH) // timedelta(microseconds=1) * 1000}-{size}"
+        return RemoteFile(f"{self._root}{entry['Key']}", version, size, modified_at)
