@@ -1,0 +1,18 @@
+from ingestions.models.ingestion import Credential, Ingestion
+from ingestions.models.ledger import LedgerEntry, TableLease
+from ingestions.models.ops import Heartbeat
+from ingestions.models.run import Attempt, Batch, Run, RunError
+from ingestions.models.schema import SchemaVersion
+
+__all__ = [
+    "Attempt",
+    "Batch",
+    "Credential",
+    "Heartbeat",
+    "Ingestion",
+    "LedgerEntry",
+    "Run",
+    "RunError",
+    "SchemaVersion",
+    "TableLease",
+]

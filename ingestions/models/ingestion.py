@@ -1,0 +1,95 @@
+"""What a person set up: an ingestion and the credential it reads with."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from autoloader.lib.fields import EncryptedJSONField
+from clusters.models import Cluster
+from ingestions.engine.config import Credentials, IngestionConfig
+
+
+class CredentialQuerySet(models.QuerySet["Credential"]):
+    def visible_to(self, user: Any) -> CredentialQuerySet:
+        return self if user.is_superuser else self.filter(owner=user)
+
+
+class Credential(models.Model):
+    """Access to a store. Ingestions posted with inline credentials get one of their own (``inline``)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credentials")
+    name = models.CharField(max_length=200)
+    cloud = models.CharField(max_length=20)
+    secret = EncryptedJSONField(null=True, blank=True, default=None)
+    #: the parts that may be shown: endpoint, region, role, account name.
+    public = models.JSONField(default=dict, blank=True)
+    inline = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = CredentialQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def credentials(self) -> Credentials:
+        """Decrypted, for the point of use only."""
+        return Credentials.model_validate({**(self.public or {}), **(self.secret or {})})
+
+
+class IngestionQuerySet(models.QuerySet["Ingestion"]):
+    def visible_to(self, user: Any) -> IngestionQuerySet:
+        return self if user.is_superuser else self.filter(owner=user)
+
+
+class Ingestion(models.Model):
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        ACTIVE = "active"
+        PAUSED = "paused"
+        ERROR = "error"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="ingestions")
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
+    status_reason = models.CharField(max_length=500, blank=True)
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="ingestions")
+    credential = models.ForeignKey(
+        Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="ingestions"
+    )
+    #: :class:`IngestionConfig` as JSON, without any secret.
+    config = models.JSONField()
+    #: raised by every edit; a form or a PUT with an older one is a stale edit.
+    config_version = models.PositiveIntegerField(default=1)
+    destination_key = models.CharField(max_length=800, db_index=True)
+    #: whether this ingestion created its table; only such a table may it drop.
+    created_table = models.BooleanField(default=False)
+    # kept, not counted: pages show them without touching the ledger.
+    files_loaded = models.BigIntegerField(default=0)
+    rows_loaded = models.BigIntegerField(default=0)
+    bytes_loaded = models.BigIntegerField(default=0)
+    last_polled_at = models.DateTimeField(null=True, blank=True)
+    next_run_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = IngestionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["owner", "-created_at"], name="ingestion_by_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def configuration(self) -> IngestionConfig:
+        return IngestionConfig.model_validate(self.config)

@@ -1,0 +1,74 @@
+"""The ledger: one row for each version of each file ever seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from clusters.models import Cluster
+from ingestions.engine.ledger import State
+from ingestions.models.ingestion import Ingestion
+from ingestions.models.run import Batch, Run
+
+
+class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
+    def visible_to(self, user: Any) -> LedgerQuerySet:
+        return self if user.is_superuser else self.filter(ingestion__owner=user)
+
+
+class LedgerEntry(models.Model):
+    """It belongs to ingestion and destination: another destination starts with nothing loaded."""
+
+    ingestion = models.ForeignKey(Ingestion, on_delete=models.CASCADE, related_name="files")
+    destination_key = models.CharField(max_length=800)
+    address = models.TextField()
+    version = models.CharField(max_length=200)
+    size_bytes = models.BigIntegerField()
+    modified_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=[(state.value, state.value.capitalize()) for state in State])
+    reason = models.TextField(blank=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    shape = models.JSONField(null=True, blank=True)
+    #: the run that gave it its state, and the batch that holds its rows.
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="files")
+    batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="entries")
+    snapshot_id = models.BigIntegerField(null=True, blank=True)
+    rows = models.BigIntegerField(null=True, blank=True)
+    rescued_rows = models.BigIntegerField(null=True, blank=True)
+    discovered_at = models.DateTimeField(auto_now_add=True)
+    state_changed_at = models.DateTimeField(auto_now_add=True)
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "ledger entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ingestion", "destination_key", "address", "version"], name="one_row_a_version"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["ingestion", "destination_key", "state", "id"], name="ledger_by_state"),
+            models.Index(fields=["run", "id"], name="ledger_by_run"),
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class TableLease(models.Model):
+    """Turns between our own ingestions that write into one table."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
+    destination_key = models.CharField(max_length=800)
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    token = models.CharField(max_length=64, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cluster", "destination_key"], name="one_lease_a_table")]
+
+    def __str__(self) -> str:
+        return self.destination_key

@@ -1,0 +1,26 @@
+"""What keeps the installation running, as the operator sees it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """A process of ours that is alive: written at least every 10 s."""
+
+    class Kind(models.TextChoices):
+        WORKER = "worker"
+        SCHEDULER = "scheduler"
+        SUPERVISOR = "supervisor"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    process = models.CharField(max_length=200, unique=True)  # host:pid
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField(db_index=True)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["kind", "process"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.process}"

@@ -1,0 +1,208 @@
+"""A run, its batches, and the attempts at each batch."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from ingestions.models.ingestion import Ingestion
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: Any) -> RunQuerySet:
+        return self if user.is_superuser else self.filter(ingestion__owner=user)
+
+    def active(self) -> RunQuerySet:
+        return self.filter(status__in=Run.ACTIVE)
+
+    def claimable(self, now: datetime) -> RunQuerySet:
+        """Runs that a worker may take: nobody holds them, or the holder's lease has run out."""
+        free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=now)
+        return self.active().filter(free, Q(resume_at=None) | Q(resume_at__lte=now))
+
+
+class Run(models.Model):
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCESS = "success"
+        PARTIAL = "partial"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    class Trigger(models.TextChoices):
+        SCHEDULED = "scheduled"
+        MANUAL = "manual"
+        RETRY = "retry"
+        CONTINUOUS = "continuous"
+        EVENT = "event"
+        BACKFILL = "backfill"
+        REFRESH = "refresh"
+
+    ACTIVE = (Status.QUEUED, Status.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    ingestion = models.ForeignKey(Ingestion, on_delete=models.CASCADE, related_name="runs")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices, default=Trigger.MANUAL)
+    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    scheduled_for = models.DateTimeField(null=True, blank=True)
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    #: the configuration it runs with, frozen when it starts; no secret in it.
+    config = models.JSONField(null=True, blank=True)
+    queued_at = models.DateTimeField(auto_now_add=True)
+    enqueued_at = models.DateTimeField(
+        null=True, blank=True, help_text="when a task for it was last put into the queue"
+    )
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    #: one worker's hold on the run; a random word a claim, so that a zombie cannot mistake it for its own.
+    lease_token = models.CharField(max_length=64, blank=True)
+    lease_holder = models.CharField(max_length=200, blank=True, help_text="host:pid")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    resume_at = models.DateTimeField(null=True, blank=True, help_text="not before this instant: a back-off or a turn")
+    takeovers = models.PositiveIntegerField(default=0, help_text="times a lease ran out and another worker took over")
+    slices = models.PositiveIntegerField(default=0)
+    transient_failures = models.PositiveIntegerField(default=0, help_text="in a row, since the last progress")
+    discovered_at = models.DateTimeField(null=True, blank=True)
+    phase = models.CharField(max_length=60, blank=True)
+    #: what a person should know about a run that succeeded, for example that no file matched.
+    hint = models.CharField(max_length=500, blank=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.TextField(blank=True)
+    error_hint = models.TextField(blank=True)
+    files_listed = models.BigIntegerField(default=0)
+    files_total = models.BigIntegerField(default=0)
+    files_loaded = models.BigIntegerField(default=0)
+    files_failed = models.BigIntegerField(default=0)
+    files_skipped = models.BigIntegerField(default=0)
+    bytes_total = models.BigIntegerField(default=0)
+    bytes_done = models.BigIntegerField(default=0)
+    bytes_written = models.BigIntegerField(default=0)
+    rows_done = models.BigIntegerField(default=0)
+    rows_rescued = models.BigIntegerField(default=0)
+    batches_done = models.PositiveIntegerField(default=0)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at", "-id"]
+        indexes = [
+            models.Index(fields=["ingestion", "-queued_at"], name="run_by_ingestion"),
+            models.Index(fields=["status", "lease_expires_at"], name="run_by_lease"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ingestion"], condition=Q(status__in=["queued", "running"]), name="one_active_run"
+            ),
+            models.UniqueConstraint(
+                fields=["ingestion", "scheduled_for"], condition=Q(scheduled_for__isnull=False), name="one_run_a_fire"
+            ),
+            models.UniqueConstraint(
+                fields=["ingestion", "idempotency_key"], condition=~Q(idempotency_key=""), name="one_run_a_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ingestion} · {self.queued_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in self.ACTIVE
+
+    @property
+    def files_done(self) -> int:
+        """Files that have their outcome in this run."""
+        return self.files_loaded + self.files_failed
+
+
+class RunError(models.Model):
+    """One file's (or the run's own) error. ``file`` is a ledger address, empty for the run itself."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="errors")
+    file = models.TextField(blank=True)
+    error_type = models.CharField(max_length=60)
+    message = models.TextField()
+    hint = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.message[:80]}"
+
+
+class Batch(models.Model):
+    class State(models.TextChoices):
+        OPEN = "open"
+        LOADED = "loaded"
+        RELEASED = "released"  # given up before anything was published; its files wait again
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    ingestion = models.ForeignKey(Ingestion, on_delete=models.CASCADE, related_name="batches")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="batches")
+    destination_key = models.CharField(max_length=800)
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    files = models.PositiveIntegerField(default=0)
+    bytes = models.BigIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    rescued_rows = models.BigIntegerField(default=0)
+    bytes_written = models.BigIntegerField(default=0)
+    snapshot_id = models.BigIntegerField(null=True, blank=True)
+    ddl = models.JSONField(default=list, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["run", "number"]
+        verbose_name_plural = "batches"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="batch_number"),
+            models.UniqueConstraint(
+                fields=["ingestion", "destination_key"], condition=Q(state="open"), name="one_open_batch"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.number}"
+
+
+class Attempt(models.Model):
+    """A try at a batch on a branch of its own. The branch outlives the attempt until it is swept."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        PUBLISHED = "published"
+        ADOPTED = "adopted"  # the batch was found published by an earlier attempt
+        ENDED = "ended"  # lost, failed or abandoned; ``outcome`` says why
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    branch = models.CharField(max_length=120, unique=True)
+    base_snapshot_id = models.BigIntegerField(null=True, blank=True)
+    session_id = models.CharField(max_length=64, blank=True)
+    tag = models.CharField(max_length=120, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    outcome = models.CharField(max_length=500, blank=True)
+    swept_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["batch", "number"]
+        constraints = [models.UniqueConstraint(fields=["batch", "number"], name="attempt_number")]
+
+    def __str__(self) -> str:
+        return self.branch
