@@ -1,0 +1,183 @@
+"""From what a person posted to a configuration that can be kept: checks beyond the types, and honest warnings."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from pydantic import ValidationError
+
+from autoloader.lib.errors import ConfigError
+from clusters.models import Cluster
+from ingestions.engine import formats, sources
+from ingestions.engine.config import MASK, Credentials, IngestionConfig, split_secrets
+from ingestions.models import Credential
+
+
+class InvalidConfig(ConfigError):
+    """The body does not validate: ``errors`` has a ``{"loc", "msg"}`` for each fault (REST answers 422)."""
+
+    status = 422
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        first = errors[0]
+        super().__init__(
+            "invalid_configuration",
+            f"The configuration is not valid: {first['loc']}: {first['msg']}"
+            + (f" ({len(errors) - 1} more)" if len(errors) > 1 else ""),
+            "Correct the fields named; nothing was changed.",
+            field=first["loc"],
+        )
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A configuration fit to be kept, its secrets apart."""
+
+    config: IngestionConfig
+    cluster: Cluster
+    credentials: Credentials | None
+    credential: Credential | None
+    warnings: tuple[str, ...]
+
+
+def parse(body: Any) -> IngestionConfig:
+    """The model of a posted body or YAML document. Raises :class:`InvalidConfig`; no input value stands in it."""
+    try:
+        return IngestionConfig.model_validate(body)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        raise InvalidConfig(
+            [{"loc": ".".join(str(part) for part in fault["loc"]), "msg": fault["msg"]} for fault in faults]
+        ) from None
+
+
+def check(*, body: Any, user: Any) -> Checked:
+    """Everything that can be known without asking the cluster or the store."""
+    config, credentials = split_secrets(parse(body))
+    cluster = _cluster(config, user)
+    credential = _credential(config, credentials, user)
+    _check_zone(config.format.timezone, "format.timezone")
+    _check_zone(config.schedule.timezone, "schedule.timezone")
+    formats.validate(config.format)
+    sources.validate(config.source, credentials, local_roots=settings.LOCAL_ROOTS)
+    if config.source.type == "local" and not cluster.is_embedded:
+        raise ConfigError(
+            "local_needs_embedded",
+            f"The cluster {cluster.name!r} cannot read files of this machine.",
+            "Use the embedded cluster for local files, or put the files into object storage.",
+            field="source.type",
+        )
+    if config.destination.write_mode != "append":
+        raise ConfigError(
+            "write_mode_not_available",
+            f"The write mode {config.destination.write_mode!r} is not available yet.",
+            "Use append.",
+            field="destination.write_mode",
+        )
+    return Checked(config, cluster, credentials, credential, tuple(_inactive(config)))
+
+
+def _cluster(config: IngestionConfig, user: Any) -> Cluster:
+    visible = Cluster.objects.visible_to(user)
+    try:
+        cluster = visible.filter(pk=uuid.UUID(config.cluster_id)).first()
+    except ValueError:
+        cluster = visible.filter(name=config.cluster_id).first()
+    if cluster is None:
+        raise ConfigError(
+            "unknown_cluster",
+            f"There is no cluster {config.cluster_id!r}.",
+            "List the clusters with GET /api/v1/clusters or `manage.py cluster list`.",
+            field="cluster_id",
+        )
+    return cluster
+
+
+def _credential(config: IngestionConfig, inline: Credentials | None, user: Any) -> Credential | None:
+    wanted = config.source.credential_id
+    if wanted is None:
+        return None
+    if inline is not None and not _all_masked(inline):
+        raise ConfigError(
+            "two_credentials",
+            "Both source.credentials and source.credential_id are given.",
+            "Give one of them.",
+            field="source.credential_id",
+        )
+    try:
+        credential = Credential.objects.visible_to(user).filter(pk=uuid.UUID(wanted)).first()
+    except ValueError:
+        credential = None
+    if credential is None:
+        raise ConfigError("unknown_credential", f"There is no credential {wanted!r}.", "", field="source.credential_id")
+    return credential
+
+
+def _all_masked(credentials: Credentials) -> bool:
+    given = [value for value in credentials.model_dump(exclude_defaults=True).values() if isinstance(value, str)]
+    return bool(given) and all(value == MASK for value in given)
+
+
+def _check_zone(name: str, field: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            "unknown_timezone",
+            f"There is no time zone {name!r}.",
+            "Use an IANA name, such as Europe/Berlin.",
+            field=field,
+        ) from None
+
+
+#: fields that are kept for later: (dotted path, value that means "not used").
+_LATER: tuple[tuple[str, Any], ...] = (
+    ("source.after_load.action", "keep"),
+    ("format.columns", []),
+    ("format.dedupe_content", False),
+    ("format.bad_rows_limit", None),
+    ("destination.merge_keys", []),
+    ("destination.order_by", None),
+    ("destination.sort_by", []),
+    ("destination.optimization.z_ordering_enabled", False),
+    ("schedule.frequency", None),
+    ("schedule.backfill.enabled", False),
+    ("transform.sql", None),
+    ("limits.priority", 0),
+    ("limits.monthly_budget", None),
+    ("quality.row_count_threshold", None),
+    ("quality.expectations", []),
+    ("quality.alerts_enabled", False),
+)
+_ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("source.discovery", ("auto", "full")),
+    ("schedule.start", ("all",)),
+    ("engine", ("batch",)),
+    ("format.bad_rows", ("rescue",)),
+    ("format.overwritten", ("ignore", "append")),
+    ("format.schema.evolution_mode", ("addNewColumns", "rescue", "failOnNewColumns")),
+)
+
+
+def _inactive(config: IngestionConfig) -> Iterator[str]:
+    """A field whose feature is not there yet is kept, and answered with a warning, never silently."""
+    document = config.to_json()
+
+    def value(path: str) -> Any:
+        found: Any = document
+        for part in path.split("."):
+            found = found[part]
+        return found
+
+    for path, unused in _LATER:
+        if value(path) != unused:
+            yield f"{path} is not active yet"
+    for path, active in _ONLY:
+        if value(path) not in active:
+            yield f"{path} {value(path)!r} is not active yet"

@@ -1,0 +1,208 @@
+"""A worker's side of a run: claim it, work a slice, write down how it stands."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from autoloader.lib.errors import AutoloaderError, DeadlineError, LeaseLost, TransientError
+from autoloader.lib.logs import log_context
+from clusters import sessions
+from ingestions.engine import sources
+from ingestions.engine.config import IngestionConfig
+from ingestions.engine.context import Context
+from ingestions.engine.ledger import AttemptState
+from ingestions.engine.loader import open_loader
+from ingestions.engine.loader.base import TableLoader
+from ingestions.engine.run import Outcome, run_slice
+from ingestions.engine.sources.base import Source
+from ingestions.models import Run, RunError
+from ingestions.models.run import RunQuerySet
+from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
+from ingestions.services.runs import run_enqueue
+from ingestions.services.store import OrmStore
+from ingestions.worker import stop_requested
+
+logger = logging.getLogger(__name__)
+
+#: failures in a row without progress after which a run gives up; waits between them double from 2 s to 60 s.
+MAX_TRANSIENT_FAILURES = 8
+FIRST_WAIT_SECONDS = 2
+LONGEST_WAIT_SECONDS = 60
+TURN_WAIT_SECONDS = 2
+
+
+class TurnTaken(TransientError):
+    """Another of our ingestions is writing into the table; it is no failure to wait for it."""
+
+
+def run_work(*, run_id: str) -> None:
+    """One slice of the run. A no-op where it has ended, waits or is held by somebody else."""
+    run = claim(run_id=run_id)
+    if run is None:
+        return
+    with log_context(run_id=str(run.pk), ingestion_id=str(run.ingestion_id)), LeaseKeeper(run):
+        try:
+            outcome = _slice(run)
+        except LeaseLost as lost:
+            logger.warning(lost.message)
+        except TurnTaken as taken:
+            _wait(run, TURN_WAIT_SECONDS, taken.message)
+        except TransientError as error:
+            _failed_for_now(run, error)
+        except AutoloaderError as error:
+            logger.warning("run failed", extra={"code": error.code, "reason": error.message})
+            _finish(run, Run.Status.FAILED, error)
+        except Exception:
+            logger.exception("run failed by a fault of our own")
+            fault = AutoloaderError(
+                "internal", "The run stopped by a fault of Autoloader itself.", "Its log has the details; report it."
+            )
+            _finish(run, Run.Status.FAILED, fault)
+        else:
+            _settle(run, outcome)
+
+
+def run_to_end(*, run_id: str, timeout: float) -> Run:
+    """Works slices in this process until the run has ended (another worker may share it). Raises DeadlineError."""
+    deadline = time.monotonic() + timeout
+    while True:
+        run_work(run_id=run_id)
+        run = Run.objects.get(pk=run_id)
+        if not run.is_active:
+            return run
+        if time.monotonic() > deadline:
+            raise DeadlineError("run_not_ended", f"The run {run_id} did not end within {timeout:g} s.", "")
+        time.sleep(0.2)
+
+
+def _slice(run: Run) -> Outcome:
+    config = _frozen(run)
+    source = source_open(run=run, config=config)
+    try:
+        key = config.destination.key
+        store = OrmStore(run, destination_key=key)
+
+        @contextmanager
+        def opened() -> Iterator[TableLoader]:
+            if not turn_take(run=run, destination_key=key):
+                raise TurnTaken("turn_taken", f"Another ingestion is writing into {key}.")
+            try:
+                with loader_open(run=run, config=config, source=source) as loader:
+                    yield loader
+            finally:
+                turn_give_back(run=run)
+
+        def interrupt(attempt: AttemptState) -> None:
+            sessions.interrupt(sessions.target_of(run.ingestion.cluster), attempt.session_id, attempt.tag)
+
+        context = Context(
+            config=config,
+            source=source,
+            store=store,
+            open_loader=opened,
+            interrupt=interrupt,
+            now=timezone.now,
+            should_stop=stop_requested,
+        )
+        return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
+    finally:
+        source.close()
+
+
+def source_open(*, run: Run, config: IngestionConfig) -> Source:
+    credential = run.ingestion.credential
+    return sources.open_source(
+        config.source,
+        credential.credentials() if credential else None,
+        local_roots=settings.LOCAL_ROOTS,
+        allowed_networks=settings.ALLOWED_NETWORKS,
+        alias_key=settings.SECRET_KEY,
+    )
+
+
+@contextmanager
+def loader_open(*, run: Run, config: IngestionConfig, source: Source) -> Iterator[TableLoader]:
+    """The destination's loader in a leased session that reads this source with this ingestion's own credentials."""
+    access = source.spark_access()
+    target = sessions.target_of(run.ingestion.cluster)
+    with sessions.pool().lease(
+        target, timezone=config.format.timezone, conf=access.conf, fingerprint=access.fingerprint
+    ) as lease:
+        yield open_loader(lease.spark, session_id=lease.session_id, config=config, access=access)
+
+
+def _frozen(run: Run) -> IngestionConfig:
+    """The configuration the run started with, whatever was edited since."""
+    if run.config is None:
+        run.config = run.ingestion.config
+        Run.objects.filter(pk=run.pk, config=None).update(config=run.config)
+    return IngestionConfig.model_validate(run.config)
+
+
+# ---- how it stands afterwards
+
+
+def _mine(run: Run) -> RunQuerySet:
+    return Run.objects.filter(pk=run.pk, lease_token=run.lease_token, status=Run.Status.RUNNING)
+
+
+_FREE = {"lease_token": "", "lease_holder": "", "lease_expires_at": None}
+
+
+def _settle(run: Run, outcome: Outcome) -> None:
+    if outcome is Outcome.MORE:
+        with transaction.atomic():
+            if _mine(run).update(**_FREE):
+                run_enqueue(run=run)
+        return
+    if outcome is Outcome.CANCELLED:
+        _finish(run, Run.Status.CANCELLED, None)
+        return
+    counts = Run.objects.values("files_failed", "files_loaded").get(pk=run.pk)
+    if counts["files_failed"] and not counts["files_loaded"]:
+        error = AutoloaderError(
+            "all_files_failed",
+            f"None of the {counts['files_failed']} new files could be read.",
+            "The errors below name each file; correct the format or the files, then retry.",
+        )
+        _finish(run, Run.Status.FAILED, error)
+    else:
+        _finish(run, Run.Status.PARTIAL if counts["files_failed"] else Run.Status.SUCCESS, None)
+
+
+def _finish(run: Run, status: Run.Status, error: AutoloaderError | None) -> None:
+    """Ends the run, if it is still ours."""
+    told = {
+        "error_code": error.code if error else "",
+        "error_message": error.message if error else "",
+        "error_hint": error.hint if error else "",
+    }
+    with transaction.atomic():
+        if not _mine(run).update(status=status, ended_at=timezone.now(), phase="", **told, **_FREE):
+            return
+        if error is not None:
+            RunError.objects.create(run=run, error_type=error.code, message=error.message, hint=error.hint)
+    logger.info("run ended", extra={"status": str(status)})
+
+
+def _failed_for_now(run: Run, error: TransientError) -> None:
+    failures = Run.objects.values_list("transient_failures", flat=True).get(pk=run.pk) + 1
+    if failures >= MAX_TRANSIENT_FAILURES:
+        _finish(run, Run.Status.FAILED, error)
+        return
+    wait = min(FIRST_WAIT_SECONDS * 2 ** (failures - 1), LONGEST_WAIT_SECONDS)
+    logger.info("run waits", extra={"seconds": wait, "code": error.code, "reason": error.message})
+    _wait(run, wait, f"waiting to try again: {error.message}", transient_failures=failures)
+
+
+def _wait(run: Run, seconds: float, phase: str, **changes: int) -> None:
+    """Gives the run back; the scheduler enqueues it again when the wait is over. No worker is held meanwhile."""
+    _mine(run).update(resume_at=timezone.now() + timedelta(seconds=seconds), phase=phase[:60], **changes, **_FREE)

@@ -1,0 +1,86 @@
+"""The verbs of a run: asked for here, worked on in :mod:`ingestions.services.execution`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from autoloader.lib.errors import ConflictError
+from ingestions.models import Ingestion, Run
+
+TASK = "ingestions.tasks.work"
+
+
+class RunActive(ConflictError):
+    """One active run an ingestion; ``run_id`` is the one there is."""
+
+    def __init__(self, ingestion: Ingestion, run_id: str) -> None:
+        super().__init__(
+            "run_active",
+            f"A run of {ingestion.name!r} is already active.",
+            f"Wait for run {run_id} to end.",
+        )
+        self.run_id = run_id
+
+
+def run_start(
+    *,
+    ingestion: Ingestion,
+    trigger: str = Run.Trigger.MANUAL,
+    user: Any = None,
+    idempotency_key: str = "",
+    scheduled_for: datetime | None = None,
+    retry_of: Run | None = None,
+) -> Run:
+    """Inserts the run and its task in one transaction. The same ``idempotency_key`` gives the same run again;
+    :class:`RunActive` (409) where another run is queued or running.
+    """
+    if idempotency_key:
+        earlier = Run.objects.filter(ingestion=ingestion, idempotency_key=idempotency_key).first()
+        if earlier is not None:
+            return earlier
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(
+                ingestion=ingestion,
+                trigger=trigger,
+                requested_by=user,
+                idempotency_key=idempotency_key,
+                scheduled_for=scheduled_for,
+                retry_of=retry_of,
+                phase="waiting for a worker",
+            )
+            run_enqueue(run=run)
+    except IntegrityError:
+        same = Run.objects.filter(ingestion=ingestion, idempotency_key=idempotency_key).exclude(idempotency_key="")
+        if (found := same.first()) is not None:
+            return found
+        active = Run.objects.active().filter(ingestion=ingestion).first()
+        if active is None:
+            raise
+        raise RunActive(ingestion, str(active.pk)) from None
+    return run
+
+
+def run_enqueue(*, run: Run) -> None:
+    """Puts a task for the run into the queue: an id, nothing else. A second one does no harm."""
+    Run.objects.filter(pk=run.pk).update(enqueued_at=timezone.now())
+    async_task(TASK, str(run.pk), task_name=f"run-{run.pk}"[:100], save=False)
+
+
+def run_cancel(*, run: Run) -> Run:
+    """Asks the run to stop: whole batches stay, nothing half is ever published. A queued run ends at once."""
+    now = timezone.now()
+    ended = Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED, lease_token="").update(
+        status=Run.Status.CANCELLED, cancel_requested_at=now, ended_at=now, phase=""
+    )
+    if not ended:
+        asked = Run.objects.active().filter(pk=run.pk, cancel_requested_at=None)
+        if not asked.update(cancel_requested_at=now) and not Run.objects.active().filter(pk=run.pk).exists():
+            raise ConflictError("run_ended", "The run has already ended.", "Start a new one.")
+    run.refresh_from_db()
+    return run

@@ -1,0 +1,369 @@
+"""The ORM's side of :class:`ingestions.engine.ledger.Store`: short transactions, each fenced by the run's lease."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, F, Max, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from autoloader.lib.errors import AutoloaderError, LeaseLost
+from ingestions.engine.formats.shape import Shape
+from ingestions.engine.ledger import (
+    AttemptState,
+    BatchOutcome,
+    BatchState,
+    Entry,
+    Known,
+    NewEntry,
+    SchemaChange,
+    State,
+    sources_of,
+)
+from ingestions.engine.sources.base import RemoteFile
+from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
+from ingestions.models.ledger import LedgerQuerySet
+
+#: rows a transaction; SQLite has one writer, and nobody may wait long for it.
+CHUNK = 5000
+FILES_KEPT_IN_SCHEMA_VERSION = 20
+
+
+class OrmStore:
+    """One worker's hold on one run. ``token`` is the lease's: whoever holds another one is fenced out.
+
+    ``destination_key`` is the frozen configuration's: an edit in the middle of a run does not move it.
+    """
+
+    def __init__(self, run: Run, *, destination_key: str, now: Callable[[], datetime] = timezone.now) -> None:
+        self.run_id = run.pk
+        self.ingestion_id = run.ingestion_id
+        self.token = run.lease_token
+        self.destination_key = destination_key
+        self._now = now
+
+    # ---- the fence
+
+    @contextmanager
+    def _fenced(self, **changes: object) -> Iterator[None]:
+        """A transaction that begins with the proof that the run is still ours, and renews the lease by it.
+
+        The conditional update locks the run's row, so a takeover waits for us or we for it.
+        """
+        with transaction.atomic():
+            expires = self._now() + timedelta(seconds=settings.LEASE_SECONDS)
+            mine = Run.objects.filter(pk=self.run_id, lease_token=self.token, status=Run.Status.RUNNING)
+            if not mine.update(lease_expires_at=expires, **changes):
+                raise LeaseLost("lease_lost", f"The run {self.run_id} is worked on by somebody else now.")
+            yield
+
+    def fence(self) -> None:
+        with self._fenced():
+            pass
+
+    def phase(self, name: str) -> None:
+        with self._fenced(phase=name[:60]):
+            pass
+
+    def cancel_requested(self) -> bool:
+        return Run.objects.filter(pk=self.run_id).exclude(cancel_requested_at=None).exists()
+
+    # ---- discovery
+
+    def _ledger(self) -> LedgerQuerySet:
+        return LedgerEntry.objects.filter(ingestion_id=self.ingestion_id, destination_key=self.destination_key)
+
+    def discovery_done(self) -> bool:
+        return Run.objects.filter(pk=self.run_id).exclude(discovered_at=None).exists()
+
+    def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]:
+        found: dict[str, list[Known]] = defaultdict(list)
+        for start in range(0, len(addresses), CHUNK):
+            rows = self._ledger().filter(address__in=addresses[start : start + CHUNK])
+            for address, version, state in rows.values_list("address", "version", "state"):
+                found[address].append(Known(address, version, State(state)))
+        return found
+
+    def record(self, entries: Sequence[NewEntry]) -> int:
+        added = 0
+        for start in range(0, len(entries), CHUNK):
+            added += self._record(entries[start : start + CHUNK])
+        return added
+
+    def _record(self, entries: Sequence[NewEntry]) -> int:
+        with self._fenced():
+            there = set(
+                self._ledger()
+                .filter(address__in=[entry.file.address for entry in entries])
+                .values_list("address", "version")
+            )
+            now = self._now()
+            rows = [
+                LedgerEntry(
+                    ingestion_id=self.ingestion_id,
+                    destination_key=self.destination_key,
+                    address=entry.file.address,
+                    version=entry.file.version,
+                    size_bytes=entry.file.size_bytes,
+                    modified_at=entry.file.modified_at,
+                    state=entry.state,
+                    reason=entry.reason,
+                    run_id=self.run_id if entry.state != State.DISCOVERED else None,
+                    state_changed_at=now,
+                )
+                for entry in entries
+                if (entry.file.address, entry.file.version) not in there
+            ]
+            LedgerEntry.objects.bulk_create(rows)
+            skipped = sum(1 for row in rows if row.state == State.SKIPPED)
+            if skipped:
+                Run.objects.filter(pk=self.run_id).update(files_skipped=F("files_skipped") + skipped)
+        return len(rows)
+
+    def finish_discovery(self, *, listed: int, hint: str = "") -> None:
+        waiting = self._ledger().filter(state__in=[State.DISCOVERED, State.CLAIMED])
+        totals = waiting.aggregate(files=Count("id"), bytes=Coalesce(Sum("size_bytes"), 0))
+        with self._fenced(
+            discovered_at=self._now(),
+            files_listed=listed,
+            files_total=totals["files"],
+            bytes_total=totals["bytes"],
+            hint=hint[:500],
+        ):
+            pass
+
+    # ---- planning
+
+    def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
+        rows = self._ledger().filter(state=State.DISCOVERED, id__gt=after_id).order_by("id")[:limit]
+        return [_entry(row) for row in rows]
+
+    def set_shapes(self, shapes: Mapping[int, Shape]) -> None:
+        by_key: dict[str, tuple[Shape, list[int]]] = {}
+        for entry_id, shape in shapes.items():
+            by_key.setdefault(shape.key, (shape, []))[1].append(entry_id)
+        with self._fenced():
+            for shape, ids in by_key.values():
+                self._ledger().filter(id__in=ids).update(shape=shape.to_json())
+
+    def set_aside(self, entry_id: int, state: State, error: AutoloaderError) -> None:
+        with self._fenced():
+            changed = (
+                self._ledger()
+                .filter(id=entry_id, state__in=sources_of(state))
+                .update(
+                    state=state,
+                    reason=error.message,
+                    error_code=error.code,
+                    run_id=self.run_id,
+                    batch=None,
+                    state_changed_at=self._now(),
+                )
+            )
+            if not changed:
+                return
+            run = Run.objects.filter(pk=self.run_id)
+            if state == State.FAILED:
+                run.update(files_failed=F("files_failed") + 1)
+                address = LedgerEntry.objects.values_list("address", flat=True).get(pk=entry_id)
+                RunError.objects.create(
+                    run_id=self.run_id, file=address, error_type=error.code, message=error.message, hint=error.hint
+                )
+            else:
+                run.update(files_skipped=F("files_skipped") + 1)
+
+    def open_batch(self) -> BatchState | None:
+        batch = (
+            Batch.objects.filter(
+                ingestion_id=self.ingestion_id, destination_key=self.destination_key, state=Batch.State.OPEN
+            )
+            .prefetch_related("attempts")
+            .first()
+        )
+        if batch is None:
+            return None
+        if batch.run_id != self.run_id:  # left by a run that ended without knowing how it stands: ours to resolve
+            with self._fenced():
+                batch.number = self._next_number()
+                Batch.objects.filter(pk=batch.pk).update(run_id=self.run_id, number=batch.number)
+        entries = self._ledger().filter(batch=batch, state=State.CLAIMED).order_by("id")
+        return BatchState(
+            str(batch.pk),
+            batch.number,
+            tuple(_entry(row) for row in entries),
+            tuple(_attempt(row) for row in batch.attempts.all()),
+        )
+
+    def _next_number(self) -> int:
+        last: int | None = Batch.objects.filter(run_id=self.run_id).aggregate(last=Max("number"))["last"]
+        return (last or 0) + 1
+
+    def begin_batch(self, entries: Sequence[Entry]) -> BatchState:
+        ids = [entry.id for entry in entries]
+        with self._fenced():
+            batch = Batch.objects.create(
+                ingestion_id=self.ingestion_id,
+                run_id=self.run_id,
+                destination_key=self.destination_key,
+                number=self._next_number(),
+                files=len(ids),
+                bytes=sum(entry.file.size_bytes for entry in entries),
+            )
+            claimed = 0
+            for start in range(0, len(ids), CHUNK):
+                claimed += (
+                    self._ledger()
+                    .filter(id__in=ids[start : start + CHUNK], state=State.DISCOVERED)
+                    .update(state=State.CLAIMED, batch=batch, run_id=self.run_id, state_changed_at=self._now())
+                )
+            if claimed != len(ids):
+                raise LeaseLost("files_taken", "Files of this batch changed their state while it was planned.")
+        return BatchState(str(batch.pk), batch.number, tuple(entries))
+
+    def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
+        with self._fenced():
+            now = self._now()
+            for start in range(0, len(entry_ids), CHUNK):
+                self._ledger().filter(
+                    id__in=entry_ids[start : start + CHUNK], batch_id=batch.id, state=State.CLAIMED
+                ).update(state=State.DISCOVERED, batch=None, run_id=None, state_changed_at=now)
+            left = self._ledger().filter(batch_id=batch.id, state=State.CLAIMED)
+            summary = left.aggregate(bytes=Coalesce(Sum("size_bytes"), 0))
+            rows = Batch.objects.filter(pk=batch.id, state=Batch.State.OPEN)
+            count = left.count()
+            if count:
+                rows.update(files=count, bytes=summary["bytes"])
+            else:
+                rows.update(state=Batch.State.RELEASED, ended_at=now)
+
+    # ---- loading
+
+    def begin_attempt(self, batch: BatchState, *, session_id: str) -> AttemptState:
+        with self._fenced():
+            last: int | None = Attempt.objects.filter(batch_id=batch.id).aggregate(last=Max("number"))["last"]
+            number = (last or 0) + 1
+            # Never used twice: the batch's own random id, the number, and a random end.
+            branch = f"autoloader_{uuid.UUID(batch.id).hex}_{number}_{uuid.uuid4().hex[:8]}"
+            row = Attempt.objects.create(
+                batch_id=batch.id, number=number, branch=branch, session_id=session_id, tag=branch
+            )
+        return _attempt(row)
+
+    def attempt_based(self, batch: BatchState, attempt: AttemptState, base_snapshot_id: int | None) -> None:
+        with self._fenced():
+            Attempt.objects.filter(branch=attempt.branch).update(base_snapshot_id=base_snapshot_id)
+
+    def end_attempt(self, batch: BatchState, attempt: AttemptState, outcome: str) -> None:
+        with self._fenced():
+            Attempt.objects.filter(branch=attempt.branch, state=Attempt.State.OPEN).update(
+                state=Attempt.State.ENDED, outcome=outcome[:500], ended_at=self._now()
+            )
+
+    def batch_loaded(self, batch: BatchState, attempt: AttemptState | None, outcome: BatchOutcome) -> None:
+        with self._fenced():
+            row = Batch.objects.select_for_update().get(pk=batch.id)
+            if row.state == Batch.State.LOADED:
+                return
+            now = self._now()
+            counts = {file.entry_id: file for file in outcome.files}
+            entries = list(self._ledger().filter(batch_id=batch.id, state=State.CLAIMED))
+            for entry in entries:
+                count = counts.get(entry.pk)
+                entry.rows = count.rows if count else 0
+                entry.rescued_rows = count.rescued_rows if count else 0
+                entry.state = State.LOADED
+                entry.reason = ""
+                entry.error_code = ""
+                entry.snapshot_id = outcome.snapshot_id
+                entry.run_id = self.run_id
+                entry.state_changed_at = now
+            LedgerEntry.objects.bulk_update(
+                entries,
+                ["rows", "rescued_rows", "state", "reason", "error_code", "snapshot_id", "run", "state_changed_at"],
+                batch_size=500,
+            )
+            rows = sum(entry.rows or 0 for entry in entries)
+            rescued = sum(entry.rescued_rows or 0 for entry in entries)
+            size = sum(entry.size_bytes for entry in entries)
+            Batch.objects.filter(pk=batch.id).update(
+                state=Batch.State.LOADED,
+                files=len(entries),
+                bytes=size,
+                rows=rows,
+                rescued_rows=rescued,
+                bytes_written=outcome.bytes_written,
+                snapshot_id=outcome.snapshot_id,
+                ddl=list(outcome.ddl),
+                detail=dict(outcome.detail),
+                ended_at=now,
+            )
+            if attempt is not None:
+                Attempt.objects.filter(branch=attempt.branch).update(state=Attempt.State.PUBLISHED, ended_at=now)
+            Run.objects.filter(pk=self.run_id).update(
+                files_loaded=F("files_loaded") + len(entries),
+                bytes_done=F("bytes_done") + size,
+                bytes_written=F("bytes_written") + outcome.bytes_written,
+                rows_done=F("rows_done") + rows,
+                rows_rescued=F("rows_rescued") + rescued,
+                batches_done=F("batches_done") + 1,
+                transient_failures=0,
+            )
+            Ingestion.objects.filter(pk=self.ingestion_id).update(
+                files_loaded=F("files_loaded") + len(entries),
+                rows_loaded=F("rows_loaded") + rows,
+                bytes_loaded=F("bytes_loaded") + size,
+            )
+
+    def stale_branches(self) -> Sequence[str]:
+        return list(
+            Attempt.objects.filter(
+                batch__ingestion_id=self.ingestion_id, batch__destination_key=self.destination_key, swept_at=None
+            )
+            .exclude(state=Attempt.State.OPEN)
+            .values_list("branch", flat=True)[:100]
+        )
+
+    def branch_swept(self, branch: str) -> None:
+        Attempt.objects.filter(branch=branch).update(swept_at=self._now())
+
+    def schema_changed(self, change: SchemaChange) -> None:
+        with self._fenced():
+            versions = SchemaVersion.objects.filter(
+                ingestion_id=self.ingestion_id, destination_key=self.destination_key
+            )
+            last = versions.first()
+            columns = [list(column) for column in change.columns]
+            if last is not None and last.columns == columns:
+                return  # this step was done before a crash
+            SchemaVersion.objects.create(
+                ingestion_id=self.ingestion_id,
+                destination_key=self.destination_key,
+                number=last.number + 1 if last else 1,
+                columns=columns,
+                ddl=list(change.ddl),
+                files=list(change.files[:FILES_KEPT_IN_SCHEMA_VERSION]),
+                note=change.note[:500],
+                run_id=self.run_id,
+            )
+
+    def table_created(self) -> None:
+        with self._fenced():
+            Ingestion.objects.filter(pk=self.ingestion_id).update(created_table=True)
+
+
+def _entry(row: LedgerEntry) -> Entry:
+    file = RemoteFile(row.address, row.version, row.size_bytes, row.modified_at)
+    return Entry(row.pk, file, State(row.state), Shape.from_json(row.shape) if row.shape else None)
+
+
+def _attempt(row: Attempt) -> AttemptState:
+    return AttemptState(
+        row.number, row.branch, row.base_snapshot_id, row.session_id, row.tag, row.state == Attempt.State.OPEN
+    )

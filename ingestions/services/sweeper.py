@@ -1,0 +1,68 @@
+"""Runs that nobody works on are put into the queue again. Any number of schedulers may do this at once."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from ingestions.models import Run
+from ingestions.services.runs import run_enqueue
+
+logger = logging.getLogger(__name__)
+
+#: a task that was enqueued this long ago and took no lease is looked for.
+LOST_AFTER = timedelta(seconds=30)
+#: after a lease ran out a new task gets this long to take the run before another one is made.
+PATIENCE = timedelta(seconds=10)
+#: more waiting tasks than this are not looked through: the queue is long, and the run's task is in it.
+LOOK_THROUGH = 500
+
+
+def sweep(*, now: datetime | None = None) -> int:
+    """Enqueues what is due again and returns how many runs that were."""
+    now = now or timezone.now()
+    active = Run.objects.active()
+    due = active.filter(resume_at__lte=now)
+    orphaned = active.filter(lease_expires_at__lt=now, enqueued_at__lt=now - PATIENCE)
+    lost = active.filter(
+        Q(enqueued_at=None) | Q(enqueued_at__lt=now - LOST_AFTER), lease_expires_at=None, resume_at=None
+    )
+    count = sum(_enqueue(run, "wait is over") for run in due)
+    count += sum(_enqueue(run, "its worker is gone") for run in orphaned)
+    candidates = list(lost)
+    if candidates:
+        waiting = _waiting_tasks(now)
+        count += sum(
+            _enqueue(run, "its task was lost")
+            for run in candidates
+            if waiting is not None and str(run.pk) not in waiting
+        )
+    return count
+
+
+def _enqueue(run: Run, reason: str) -> bool:
+    """One of several schedulers gets it: the conditional update compares what was read."""
+    with transaction.atomic():
+        same = Run.objects.active().filter(pk=run.pk, enqueued_at=run.enqueued_at, resume_at=run.resume_at)
+        if not same.update(resume_at=None, enqueued_at=timezone.now()):
+            return False
+        run_enqueue(run=run)
+    logger.info("run enqueued again", extra={"run_id": str(run.pk), "reason": reason})
+    return True
+
+
+def _waiting_tasks(now: datetime) -> frozenset[str] | None:
+    """Ids of the runs whose task still waits in the queue; ``None`` where the queue is too long to look through.
+
+    A locked task was taken by a cluster that may be dead, so it does not count as waiting.
+    """
+    waiting = OrmQ.objects.filter(lock__lte=now)[: LOOK_THROUGH + 1]
+    tasks = [row.task for row in waiting]
+    if len(tasks) > LOOK_THROUGH:
+        return None
+    return frozenset(str(task["args"][0]) for task in tasks if isinstance(task, dict) and task.get("args"))

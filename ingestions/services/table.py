@@ -1,0 +1,36 @@
+"""Looking into an ingestion's table, through its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from autoloader.lib.errors import ConflictError
+from clusters import sessions
+from ingestions.engine import sources
+from ingestions.engine.loader import open_loader
+from ingestions.engine.loader.base import TableLoader
+from ingestions.models import Ingestion
+
+
+@contextmanager
+def table_open(*, ingestion: Ingestion) -> Iterator[TableLoader]:
+    """The table's loader in a leased session. It needs no access to the source: only the table is read."""
+    config = ingestion.configuration()
+    access = sources.no_access(config.source)
+    with sessions.pool().lease(
+        sessions.target_of(ingestion.cluster), timezone=config.format.timezone, fingerprint="tables"
+    ) as lease:
+        yield open_loader(lease.spark, session_id=lease.session_id, config=config, access=access)
+
+
+def table_sample(*, ingestion: Ingestion, limit: int = 5) -> list[dict[str, object]]:
+    """The first rows of the table, as the cluster gives them. ConflictError while there is no table."""
+    with table_open(ingestion=ingestion) as loader:
+        if loader.state() is None:
+            raise ConflictError(
+                "no_table", f"The table {ingestion.destination_key} is not there yet.", "Run the ingestion first."
+            )
+        return loader.sample_rows(min(limit, settings.SAMPLE_ROWS_LIMIT))
