@@ -1,0 +1,43 @@
+"""The small loop that finds what is due. Any number of them may run: each claim is a conditional update."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+
+from ingestions.services.heartbeat import beat, forget_dead
+from ingestions.services.sweeper import sweep
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 10
+
+
+class Command(BaseCommand):
+    help = "Finds runs that are due or were left behind and puts them into the queue, until it is stopped."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--tick", type=float, default=1.0, help="seconds between two looks (default 1)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        beaten = 0.0
+        while not stop.is_set():
+            try:
+                if time.monotonic() - beaten >= BEAT_SECONDS or not beaten:
+                    beat(kind="scheduler")
+                    forget_dead()
+                    beaten = time.monotonic()
+                sweep()
+            except DatabaseError as error:
+                logger.warning("the database is away", extra={"reason": str(error)})
+                connection.close()
+            stop.wait(options["tick"])
