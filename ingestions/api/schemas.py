@@ -1,0 +1,299 @@
+"""What the REST face takes and answers. Answers are made by ``services.present``; unknown fields in them are a bug and
+refused, so these models and that module cannot drift apart unseen.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from ingestions.api.parsing import Text
+from ingestions.engine.config import IngestionConfig, Name
+from ingestions.engine.ledger import State
+
+#: ISO 8601 with a zone, as ``services.present`` writes it.
+Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+#: an id in a path or an answer; a text that is no UUID is simply not found.
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+ShortText = Annotated[Text, StringConstraints(max_length=200)]
+IngestionStatus = Literal["draft", "active", "paused", "error"]
+RunStatus = Literal["queued", "running", "success", "partial", "failed", "cancelled"]
+Trigger = Literal["scheduled", "manual", "retry", "continuous", "event", "backfill", "refresh"]
+Scope = Literal["read", "run", "write", "admin"]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+# ---- errors
+
+
+class FaultAnswer(Answer):
+    loc: str = Field(description="The field at fault, dotted: source.path.")
+    msg: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. Programs decide by `code`; people read `detail`, what happened, and `hint`, what to do next."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str
+    field: str | None = Field(None, description="The configuration field at fault, dotted.")
+    errors: list[FaultAnswer] | None = Field(None, description="Each fault of a body or parameter (422).")
+    needed_scope: Scope | None = Field(None, description="The token scope that would do (403).")
+    run_id: Id | None = Field(None, description="The run that is already active (409).")
+    error_id: str | None = Field(None, description="Stands in the log too (500).")
+
+
+# ---- ingestions
+
+
+class Totals(Answer):
+    files: int
+    rows: int
+    bytes: int
+
+
+class Metadata(Answer):
+    checkpoint_location: str
+    last_run_id: Id | None
+    last_run_time: Instant | None
+    next_run_time: Instant | None
+    schema_version: int | None
+    estimated_monthly_cost: float | None
+
+
+class IngestionAnswer(IngestionConfig):
+    """The configuration, secrets shown as `***`, and what has become of it."""
+
+    id: Id
+    status: IngestionStatus
+    status_reason: str
+    spark_connect_url: str
+    created_at: Instant
+    updated_at: Instant
+    created_by: str
+    config_version: int
+    totals: Totals
+    metadata: Metadata
+    warnings: list[str]
+
+
+# ---- runs
+
+
+class RunAccepted(Answer):
+    run_id: Id
+    ingestion_id: Id
+    status: Literal["accepted"]
+
+
+class RunMetrics(Answer):
+    files_processed: int
+    files_failed: int
+    files_skipped: int
+    records_ingested: int
+    records_rescued: int
+    bytes_read: int
+    bytes_written: int
+    duration_seconds: float
+    error_count: int
+
+
+class RunProgress(Answer):
+    files_total: int
+    files_done: int
+    bytes_total: int
+    bytes_done: int
+    rows_done: int
+    rows_per_second: float
+    seconds_left: float | None
+    batches_done: int
+    phase: str
+
+
+class RunErrorAnswer(Answer):
+    file: str | None
+    error_type: str
+    message: str
+    hint: str
+    timestamp: Instant
+
+
+class RunAnswer(Answer):
+    """`metrics.error_count` counts all errors; of `errors`, one run shows the first 1,000, a list of runs 20 each."""
+
+    id: Id
+    ingestion_id: Id
+    queued_at: Instant
+    started_at: Instant | None
+    ended_at: Instant | None
+    status: RunStatus
+    trigger: Trigger
+    retry_of: Id | None
+    metrics: RunMetrics
+    progress: RunProgress
+    errors: list[RunErrorAnswer]
+    hint: str
+    snapshots: list[str]
+    spark_job_id: str | None
+
+
+# ---- files
+
+
+class FileAnswer(Answer):
+    """One version of one file, as the ledger has it."""
+
+    id: int
+    path: str
+    version: str
+    size_bytes: int
+    modified_at: Instant
+    state: State
+    reason: str
+    error: str | None
+    run_id: Id | None
+    batch_id: Id | None
+    snapshot_id: str | None
+    rows: int | None
+    rescued_rows: int | None
+    discovered_at: Instant
+    state_changed_at: Instant
+
+
+class AttemptAnswer(Answer):
+    """One try at a batch, on a branch of its own."""
+
+    number: int
+    branch: str
+    state: str
+    outcome: str
+    created_at: Instant
+    ended_at: Instant | None
+
+
+class BatchAnswer(Answer):
+    """The files that were loaded with it in one commit."""
+
+    id: Id
+    number: int
+    state: str
+    files: int
+    rows: int
+    snapshot_id: str | None
+    created_at: Instant
+    ended_at: Instant | None
+    attempts: list[AttemptAnswer]
+
+
+class FilePassport(FileAnswer):
+    """One file's whole story: where its rows are and which tries there were."""
+
+    ingestion_id: Id
+    destination: str
+    batch: BatchAnswer | None
+
+
+# ---- clusters
+
+
+class Pricing(Answer):
+    dbu_hour: float
+    storage_gb_month: float
+
+
+class CheckAnswer(Answer):
+    name: str
+    ok: bool | None
+    detail: str
+    hint: str
+
+
+class ConnectionTest(BaseModel):
+    status: Literal["success", "failed"]
+    spark_version: str | None
+    iceberg: bool | None
+    catalogs: list[str]
+    latency_ms: float | None
+    checks: list[CheckAnswer]
+
+
+class ClusterAnswer(Answer):
+    id: Id
+    name: str
+    status: Literal["running", "stopped", "unknown"]
+    workers: int
+    dbu_per_worker: float
+    spark_connect_url: str
+    token: Literal["***"] | None = Field(description="Whether one is set.")
+    default_catalog: str
+    pricing: Pricing
+    currency: str
+    is_embedded: bool
+    last_test: dict[str, Any] | None
+    last_test_at: Instant | None
+
+
+class PricingBody(Body):
+    dbu_hour: float | None = Field(None, ge=0)
+    storage_gb_month: float | None = Field(None, ge=0)
+
+
+class ClusterChanges(Body):
+    """Fields that are left out keep their values."""
+
+    name: Name | None = None
+    spark_connect_url: str | None = Field(
+        None, min_length=1, max_length=4000, description="`sc://host:port/;key=value`; a token in it is kept apart."
+    )
+    token: str | None = Field(
+        None, max_length=10_000, description="Write-only; `***` keeps the one set, null takes it away."
+    )
+    workers: int | None = Field(None, ge=1, le=100_000)
+    dbu_per_worker: float | None = Field(None, ge=0)
+    default_catalog: str | None = Field(None, max_length=255)
+    pricing: PricingBody | None = None
+    currency: str | None = Field(None, min_length=3, max_length=3)
+
+
+class ClusterBody(ClusterChanges):
+    name: Name
+    spark_connect_url: str = Field(
+        min_length=1, max_length=4000, description="`sc://host:port/;key=value`; a token in it is kept apart."
+    )
+
+
+# ---- tokens
+
+
+class TokenBody(Body):
+    name: ShortText = "token"
+    scope: Scope = "read"
+    expires_at: AwareDatetime | None = Field(None, examples=["2030-12-31T00:00:00Z"])
+
+
+class TokenAnswer(Answer):
+    id: int
+    name: str
+    prefix: str
+    scope: Scope
+    user: str
+    created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Instant | None
+    revoked_at: Instant | None
+
+
+class TokenCreated(TokenAnswer):
+    token: str = Field(description="Shown this once and never again.")
