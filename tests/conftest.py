@@ -1,0 +1,60 @@
+"""Servers that tests share. Each starts by itself, on a free port, in a temporary folder, and ends with the session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
+
+from clusters.embedded import VERSION, EmbeddedServer, start_server
+from tests.support.postgres import shared_server
+from tests.support.s3 import S3Server
+
+
+@pytest.fixture(scope="session")
+def spark_server() -> Iterator[EmbeddedServer]:
+    """Spark Connect: ``.url``, ``.port``, ``.warehouse``, ``.kill()``, ``.restart()``; the catalog is ``local``.
+
+    ``AUTOLOADER_TEST_SPARK`` names another version than the embedded one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="autoloader-spark-"))
+    server = start_server(folder, version=os.environ.get("AUTOLOADER_TEST_SPARK") or VERSION)
+    try:
+        yield server
+    finally:
+        _let_go_of_clients()
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _let_go_of_clients() -> None:
+    """Ends the client's release calls, which all sessions of a process share.
+
+    A session object that is still alive waits for them when it is collected, and each of them tries a server that has
+    gone for ten minutes.
+    """
+    pool = ExecutePlanResponseReattachableIterator._release_thread_pool
+    ExecutePlanResponseReattachableIterator._release_thread_pool = None
+    if pool is not None:
+        pool.terminate()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """S3 that checks keys: ``.url``, ``.key``, ``.secret``, ``.s3``, ``.create_bucket()``, ``.credentials()``."""
+    server = S3Server()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The URL of an empty database on a PostgreSQL server of this session's own."""
+    return shared_server().create_database()

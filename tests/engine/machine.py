@@ -1,0 +1,142 @@
+"""Any order of arrivals, overwrites, crashes at any step, late commits of the dead and second workers: each version of
+each file that the ledger calls loaded has its rows in the table once, and every run can be brought to its end.
+
+The machine is the same for every ledger: a backend says how a worker takes the run over and what the ledger holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from autoloader.lib.errors import AutoloaderError, LeaseLost
+from ingestions.engine.config import IngestionConfig
+from ingestions.engine.context import Context
+from ingestions.engine.ledger import State, Store
+from ingestions.engine.run import Outcome, run_slice
+from tests.engine.feeds import CONFIG
+from tests.engine.memory import T0, Crash, MemoryLoader, MemorySource, Table
+
+NAMES = st.sampled_from([f"memory://feed/{letter}.csv" for letter in "abcdef"])
+
+
+class Backend(Protocol):
+    """One ledger, as the machine needs it."""
+
+    def take_over(self, trip: Callable[[str], None]) -> Store:
+        """A new worker's store: every earlier one is fenced out from now on."""
+
+    def discovered(self) -> bool: ...
+    def run_ended(self) -> None:
+        """The run has its outcome; the next one lists again."""
+
+    def cancel(self, wanted: bool) -> None: ...
+    def rows(self) -> list[tuple[str, State, int]]:
+        """(address, state, rows) of every entry."""
+
+    def open_batches(self) -> set[str]: ...
+    def close(self) -> None: ...
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def backend_made(self) -> Backend:
+        raise NotImplementedError  # each test's machine says which
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backend = self.backend_made()
+        self.source = MemorySource()
+        self.table = Table()
+        self.late: list[Callable[[], None]] = []
+        self.recreated: set[str] = set()
+
+    def teardown(self) -> None:
+        self.backend.close()
+
+    def _work(self, crash_at: int | None = None) -> Outcome | None:
+        """A worker takes the run over and works a slice; it dies at its ``crash_at``-th step."""
+        count = 0
+
+        def trip(step: str) -> None:
+            nonlocal count
+            count += 1
+            if crash_at is not None and count >= crash_at:
+                raise Crash(step)
+
+        @contextmanager
+        def opened() -> Iterator[MemoryLoader]:
+            yield MemoryLoader(self.table, self.source, trip, self.late)
+
+        context = Context(
+            config=IngestionConfig.model_validate(CONFIG),
+            source=self.source,
+            store=self.backend.take_over(trip),
+            open_loader=opened,
+            interrupt=lambda attempt: trip("interrupt"),
+            now=lambda: T0,
+        )
+        try:
+            return run_slice(context, budget_seconds=3600)
+        except (Crash, LeaseLost):
+            return None
+
+    @rule(name=NAMES, rows=st.integers(0, 3))
+    def file_arrives(self, name: str, rows: int) -> None:
+        """A new file, or a new version of one that no batch holds (content is read by address in this model)."""
+        busy = {address for address, state, _ in self.backend.rows() if state in (State.DISCOVERED, State.CLAIMED)}
+        if name not in busy:
+            self.source.put(name, b"a,b\n" + b"1,2\n" * rows)
+
+    @rule(crash_at=st.integers(1, 80))
+    def worker_dies(self, crash_at: int) -> None:
+        if self._work(crash_at) is Outcome.DONE:
+            self.backend.run_ended()
+
+    @rule()
+    def run_is_cancelled(self) -> None:
+        self.backend.cancel(True)
+        outcome = self._work()
+        self.backend.cancel(False)
+        if outcome in (Outcome.DONE, Outcome.CANCELLED):
+            self.backend.run_ended()
+
+    @rule()
+    def dead_commit_arrives_late(self) -> None:
+        if not self.late:
+            return
+        before = set(self.table.refs)
+        try:
+            self.late.pop()()
+        except AutoloaderError:
+            return  # the compare-and-swap refused it
+        self.recreated |= set(self.table.refs) - before
+
+    @rule()
+    def run_ends_by_itself(self) -> None:
+        assert self._work() is Outcome.DONE
+        self.backend.run_ended()
+        assert all(state in (State.LOADED, State.SKIPPED) for _, state, _ in self.backend.rows())
+        assert not self.backend.open_batches()
+        if not self.late:
+            assert set(self.table.refs) - self.recreated == {"main"}
+
+    @invariant()
+    def nothing_is_doubled_and_nothing_is_lost(self) -> None:
+        loaded: Counter[str] = Counter()
+        for address, state, rows in self.backend.rows():
+            if state == State.LOADED:
+                loaded[address] += rows
+        still_open = self.backend.open_batches()
+        published = [snapshot for snapshot in self.table.ancestors("main") if snapshot.rows]
+        settled: Counter[str] = Counter()
+        for snapshot in published:
+            if snapshot.batch not in still_open:
+                settled.update(snapshot.rows)
+        assert +settled == +loaded
+        batches = [snapshot.batch for snapshot in published]
+        assert len(batches) == len(set(batches)), "a batch was published twice"

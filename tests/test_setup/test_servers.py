@@ -1,0 +1,58 @@
+"""The servers that the other tests rely on keep their promises."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from botocore.exceptions import ClientError
+from pyspark.sql.connect.session import SparkSession
+
+from clusters.embedded import EmbeddedServer
+from tests.support.s3 import S3Server
+
+
+@pytest.mark.cloud
+def test_the_s3_server_takes_the_right_key_only(s3_server: S3Server) -> None:
+    bucket = s3_server.create_bucket()
+    s3_server.put(bucket, "a/b c+d%.csv", b"1,2\n")
+    assert s3_server.s3.get_object(Bucket=bucket, Key="a/b c+d%.csv")["Body"].read() == b"1,2\n"
+    for key, secret, code in ((s3_server.key, "wrong", "SignatureDoesNotMatch"), ("nobody", "x", "InvalidAccessKeyId")):
+        with pytest.raises(ClientError) as caught:
+            s3_server.aws("s3", key=key, secret=secret).list_objects_v2(Bucket=bucket)
+        assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.cloud
+def test_the_s3_server_holds_users_to_their_policy(s3_server: S3Server) -> None:
+    bucket = s3_server.create_bucket()
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"}],
+    }
+    key, secret = s3_server.create_user(policy)
+    limited = s3_server.aws("s3", key=key, secret=secret)
+    assert limited.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    with pytest.raises(ClientError, match="AccessDenied"):
+        limited.put_object(Bucket=bucket, Key="x", Body=b"")
+
+
+@pytest.mark.postgres
+def test_the_postgresql_server_answers(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        row = connection.execute("select version()").fetchone()
+    assert row is not None
+    assert row[0].startswith("PostgreSQL")
+
+
+@pytest.mark.spark
+def test_tables_outlive_a_killed_spark_on_the_same_port(spark_server: EmbeddedServer) -> None:
+    spark = SparkSession.builder.remote(spark_server.url).create()
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS local.setup")
+    spark.sql("CREATE OR REPLACE TABLE local.setup.kept USING iceberg AS SELECT 1 AS id")
+    port = spark_server.port
+    spark_server.kill()
+    assert not spark_server.answers()
+    spark_server.restart()
+    assert spark_server.port == port
+    spark = SparkSession.builder.remote(spark_server.url).create()
+    assert [row.id for row in spark.sql("SELECT id FROM local.setup.kept").collect()] == [1]
