@@ -79,8 +79,8 @@ format: ## rewrite the code in the project's style
 	$(VENV)/bin/ruff format .
 
 .PHONY: screenshots
-screenshots: test-setup ## pictures of the pages for the documentation
-	$(PY) -m tools.screenshots
+screenshots: test-setup ## pictures of the pages of the running installation, in screenshots/
+	$(PY) -m tools.screenshots screenshots
 
 .PHONY: lock
 lock: ## resolve the lock files again from pyproject.toml

@@ -12,7 +12,8 @@ from clusters import sessions
 from ingestions.engine import sources
 from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import TableLoader
-from ingestions.models import Ingestion
+from ingestions.engine.loader.sql import identifier, literal
+from ingestions.models import Ingestion, LedgerEntry
 
 
 @contextmanager
@@ -34,3 +35,18 @@ def table_sample(*, ingestion: Ingestion, limit: int = 5) -> list[dict[str, obje
                 "no_table", f"The table {ingestion.destination_key} is not there yet.", "Run the ingestion first."
             )
         return loader.sample_rows(min(limit, settings.SAMPLE_ROWS_LIMIT))
+
+
+def query_of_table(ingestion: Ingestion) -> str:
+    """SQL that a person can paste into their own client."""
+    destination = ingestion.configuration().destination
+    return f"SELECT * FROM {identifier(destination.catalog, destination.database, destination.table)}"  # noqa: S608  # quoted, and shown only
+
+
+def query_of_file(file: LedgerEntry) -> str:
+    """SQL that shows the rows of this version of the file; empty where none of its rows stands in the table that the
+    ingestion has now."""
+    if not file.rows or file.batch_id is None or file.destination_key != file.ingestion.destination_key:
+        return ""
+    conditions = f"_source_file = {literal(file.address)} AND _batch_id = {literal(str(file.batch_id))}"
+    return f"{query_of_table(file.ingestion)}\nWHERE {conditions}"

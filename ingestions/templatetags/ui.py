@@ -1,0 +1,167 @@
+"""How pages write numbers, sizes, times and states. One place, so that the same thing always looks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ingestions.models import Ingestion, Run
+from ingestions.services import present, status
+from ingestions.services.status import Badge
+
+register = template.Library()
+#: a space that keeps number and unit on one line.
+NARROW = "\u00a0"
+NOTHING = "–"
+
+
+@register.filter
+def number(value: float | None) -> str:
+    """``12408`` → ``12,408``."""
+    if value is None:
+        return NOTHING
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Bytes in steps of 1,000: ``86.1 GB``."""
+    if value is None:
+        return NOTHING
+    amount = float(value)
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if amount < 999.5 or unit == "TB":
+            break
+        amount /= 1000
+    text = f"{amount:,.0f}" if unit == "B" or amount >= 99.95 else f"{amount:.1f}"
+    return f"{text}{NARROW}{unit}"
+
+
+@register.filter
+def span(seconds: float | None) -> str:
+    """A length of time, its two largest units: ``2 h 5 min``."""
+    if seconds is None:
+        return NOTHING
+    if 0 < seconds < 10:
+        return f"{seconds:.1f}{NARROW}s"
+    whole = round(seconds)
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, whole = divmod(whole, length)
+        if amount:
+            parts.append(f"{amount}{NARROW}{unit}")
+        elif parts:
+            break
+    return NARROW.join(parts[:2]) or f"0{NARROW}s"
+
+
+@register.filter
+def when(at: datetime | None, detail: str = "minutes") -> SafeString | str:
+    """An instant: in UTC as the server writes it; the browser's script shows it in the reader's own zone. ``detail``
+    may be ``seconds``."""
+    if at is None:
+        return NOTHING
+    utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" data-local="{}" title="{}">{}</time>',
+        utc.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        detail,
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        f"{utc.day} {utc:%b %Y}, {utc:{'%H:%M:%S' if detail == 'seconds' else '%H:%M'}} UTC",
+    )
+
+
+@register.filter
+def ago(at: datetime | None) -> SafeString | str:
+    """How long since, in its largest unit; the script keeps it up to date."""
+    if at is None:
+        return NOTHING
+    utc = at.astimezone(UTC)
+    seconds = max((timezone.now() - at).total_seconds(), 0)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            text = f"{int(seconds // length)}{NARROW}{unit} ago"
+            break
+    else:
+        text = f"{int(seconds)}{NARROW}s ago"
+    return format_html(
+        '<time datetime="{}" data-ago title="{}">{}</time>',
+        utc.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        text,
+    )
+
+
+@register.filter
+def badge(thing: Any) -> SafeString:
+    """State as dot and word: of a badge, a run, or a file's state."""
+    if isinstance(thing, Badge):
+        found = thing
+    elif isinstance(thing, Run):
+        found = status.RUN[thing.status]
+    else:
+        found = status.FILE.get(thing) or status.CLUSTER[thing]
+    return format_html('<span class="badge {}">{}</span>', found.tone, found.label)
+
+
+@register.filter
+def plural(count: int, word: str) -> str:
+    """``1 file``, ``2 files``."""
+    ending = "" if count == 1 else "es" if word.endswith(("ch", "s")) else "s"
+    return f"{count:,} {word}{ending}"
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One of ``static/img/icons.svg``; it says nothing that the text beside it does not say."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', static("img/icons.svg"), name
+    )
+
+
+@register.inclusion_tag("components/history.html")
+def history(runs: Sequence[Run]) -> dict[str, Any]:
+    """The runs as bars, as high as their rows compare, each leading to its run."""
+    most = max((run.rows_done for run in runs), default=0)
+    bars = []
+    for place, run in enumerate(runs):
+        height = 4 + round(16 * (run.rows_done / most) ** 0.5) if most else 4
+        bars.append({"run": run, "x": place * 6, "y": 22 - height, "height": height, "badge": status.RUN[run.status]})
+    return {"bars": bars, "width": max(len(bars) * 6, 1)}
+
+
+@register.inclusion_tag("components/progress.html")
+def progress(run: Run) -> dict[str, Any]:
+    """How far an active run is: files done of those found, bytes, rows, rate and the time left."""
+    return {"run": run, "facts": present.progress(run), "seconds": present.duration_seconds(run)}
+
+
+@register.filter
+def source_pattern(ingestion: Ingestion) -> str:
+    """Path and pattern as one line: ``s3://bucket/orders/*.csv``."""
+    source = ingestion.config["source"]
+    path, pattern = source["path"], source.get("file_pattern")
+    return f"{path.rstrip('/')}/{pattern}" if pattern else path
+
+
+@register.filter
+def took(run: Run) -> float:
+    """Seconds that the run has taken, or takes so far."""
+    return present.duration_seconds(run)
+
+
+@register.filter
+def run_label(value: str) -> str:
+    return status.RUN[value].label
+
+
+@register.filter
+def file_label(value: str) -> str:
+    return status.FILE[value].label

@@ -1,0 +1,77 @@
+"""Every page, light and dark, wide and narrow: readable for everybody, no word in the console, nothing cut off."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from clusters.models import Cluster
+from ingestions.models import Ingestion, Run
+from tests.browser.conftest import NARROW, WIDE, NewVisit
+from tests.cast import make_file, make_run
+
+
+def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
+    """One of everything that a page can show; the pages' addresses."""
+    make_run(ingestion, files=2)
+    partial = make_run(ingestion, errors=2)
+    failed = make_file(
+        ingestion, number=70, state="FAILED", reason="It is no gzip, whatever its name says.", rows=None, run=partial
+    )
+    long = "s3://shop/orders/" + "a-very-long-name-without-any-space" * 8 + ".csv"
+    make_file(ingestion, number=71, address=long, state="DISCOVERED")
+    Run.objects.create(
+        ingestion=ingestion,
+        status="failed",
+        error_message="The bucket shop is gone.",
+        error_hint="Enter the right one.",
+        started_at=timezone.now(),
+        ended_at=timezone.now(),
+    )
+    active = Run.objects.create(
+        ingestion=ingestion, status="running", started_at=timezone.now(), discovered_at=timezone.now(),
+        files_total=9, bytes_total=900, bytes_done=300, phase="batch 1: writing rows",
+    )  # fmt: skip
+    cluster.last_test = {
+        "status": "failed",
+        "checks": [
+            {"name": "name", "ok": True, "detail": "It resolves.", "hint": ""},
+            {"name": "port", "ok": False, "detail": "It is closed.", "hint": "Start the cluster."},
+        ],
+    }
+    cluster.last_test_at = timezone.now()
+    cluster.save()
+    one = f"/ingestions/{ingestion.pk}/"
+    loaded = ingestion.files.filter(state="LOADED").first()
+    assert loaded is not None
+    return [
+        "/ingestions/", one, f"{one}runs/", f"{one}files/", "/runs/", f"/runs/{active.pk}/", f"/runs/{partial.pk}/",
+        f"/files/{failed.pk}/", f"/files/{loaded.pk}/", "/clusters/", f"/clusters/{cluster.pk}/",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_is_sound(
+    visit: NewVisit, ingestion: Ingestion, cluster: Cluster, dark: bool, size: tuple[int, int]
+) -> None:
+    pages = fill(ingestion, cluster)
+    person = visit(dark=dark, size=size)
+    person.go("/signin/")
+    assert person.faults() == []
+    person.sign_in()
+    for path in pages:
+        person.go(path)
+        assert person.faults() == [], path
+        assert not person.scrolls_sideways(), path
+    assert person.console == []
+
+
+def test_the_empty_pages_are_sound(visit: NewVisit) -> None:
+    person = visit(size=NARROW)
+    person.sign_in()
+    for path in ("/ingestions/", "/runs/", "/clusters/"):
+        person.go(path)
+        assert person.faults() == [], path
+        assert not person.scrolls_sideways(), path
+    assert person.console == []

@@ -1,0 +1,59 @@
+"""How pages write numbers, sizes and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from ingestions.templatetags import ui
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "shown"),
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 KB"),
+        (999_499, "999 KB"),
+        (999_500, "1.0 MB"),
+        (86_100_000_000, "86.1 GB"),
+        (99_960_000, "100 MB"),
+        (5 * 10**15, "5,000 TB"),
+    ],
+)
+def test_sizes(bytes_: int | None, shown: str) -> None:
+    assert ui.size(bytes_).replace("\u00a0", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (2.34, "2.3 s"),
+        (59.6, "1 min"),
+        (3725, "1 h 2 min"),
+        (3601, "1 h"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_spans(seconds: float | None, shown: str) -> None:
+    assert ui.span(seconds).replace("\u00a0", " ") == shown
+
+
+def test_numbers() -> None:
+    assert (ui.number(12408), ui.number(1234.56), ui.number(None)) == ("12,408", "1,234.6", "–")
+    assert (ui.plural(1, "file"), ui.plural(2000, "batch")) == ("1 file", "2,000 batches")
+
+
+def test_instants_are_written_in_utc_for_the_script_to_turn() -> None:
+    at = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+    assert 'datetime="2026-03-29T01:30:00Z"' in ui.when(at)
+    assert "29 Mar 2026, 01:30 UTC" in ui.when(at)
+    assert "01:30:00 UTC" in ui.when(at, "seconds")
+    assert "2\u00a0h ago" in ui.ago(timezone.now() - timedelta(hours=2, minutes=5))
+    assert "0\u00a0s ago" in ui.ago(timezone.now() + timedelta(minutes=5))  # a clock that is ahead
+    assert ui.when(None) == ui.ago(None) == "–"
