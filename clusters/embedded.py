@@ -138,6 +138,7 @@ class EmbeddedServer:
 
     def settings(self) -> dict[str, str]:
         """Spark's properties. None of them is a secret."""
+        temporary = self.folder / "tmp"
         return {
             "spark.app.name": "Autoloader",
             "spark.master": f"local[{self.cores}]",
@@ -146,10 +147,10 @@ class EmbeddedServer:
             "spark.driver.bindAddress": HOST,
             "spark.driver.extraClassPath": ":".join(str(jar) for jar in self._layout().jars),
             "spark.driver.extraJavaOptions": (
-                f"-Djava.io.tmpdir={self.folder / 'tmp'} -Dderby.system.home={self.folder / 'tmp'} "
+                f"{_quoted(f'-Djava.io.tmpdir={temporary}')} {_quoted(f'-Dderby.system.home={temporary}')} "
                 f"-Djava.net.preferIPv4Stack=true -XX:+ExitOnOutOfMemoryError -Dlog4j2.formatMsgNoLookups=true"
             ),
-            "spark.local.dir": str(self.folder / "tmp"),
+            "spark.local.dir": str(temporary),
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.scheduler.mode": "FAIR",
@@ -160,7 +161,7 @@ class EmbeddedServer:
             "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
             f"spark.sql.catalog.{CATALOG}": "org.apache.iceberg.spark.SparkCatalog",
             f"spark.sql.catalog.{CATALOG}.type": "hadoop",
-            f"spark.sql.catalog.{CATALOG}.warehouse": self.warehouse.as_uri(),
+            f"spark.sql.catalog.{CATALOG}.warehouse": f"file://{self.warehouse}",  # Hadoop decodes no %20
             "spark.sql.session.timeZone": "UTC",
             # its own log and event log: what each session of ours sets as well
             **REDACTION,
@@ -306,6 +307,11 @@ def start_server(
     folder = Path(tempfile.mkdtemp(prefix="autoloader-spark-")) if data_dir is None else data_dir
     tools = tools_dir or Path(os.environ.get("AUTOLOADER_TOOLS_DIR") or Path(__file__).parent.parent / ".tools")
     return EmbeddedServer(folder.resolve(), tools.expanduser().resolve(), version=version, port=port).start()
+
+
+def _quoted(option: str) -> str:
+    """One option of Java's, whatever its path contains; Spark splits the list at spaces outside of quotes."""
+    return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _escaped(value: str) -> str:
