@@ -165,10 +165,10 @@ class VerbCommand(BaseCommand):
             known = error if isinstance(error, AutoloaderError) else _database_error(error)
             if wants_traceback or known is None:
                 raise
-            self._tell(known)
+            self._report(known)
             sys.exit(exit_code(known))
 
-    def _tell(self, error: AutoloaderError) -> None:
+    def _report(self, error: AutoloaderError) -> None:
         if not self.as_json:
             self.say(*told(error))
             return

@@ -76,6 +76,12 @@ def check_endpoint(
             )
 
 
+def is_closed(address: str) -> bool:
+    """Whether no setting opens this address: the machine's own services (metadata, link-local)."""
+    plain = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    return any(plain in network for network in _CLOSED)
+
+
 def parse_networks(networks: Sequence[str]) -> tuple[Network, ...]:
     """CIDR texts (or single addresses) as networks. ConfigError names the setting."""
     try:

@@ -11,6 +11,7 @@ from accounts.models import ApiToken
 from autoloader.lib.errors import NotFoundError
 from clusters.models import Cluster
 from ingestions.api.auth import ApiRequest
+from ingestions.api.problems import Forbidden
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.services import present
 
@@ -36,6 +37,14 @@ def file(request: ApiRequest, text: str) -> LedgerEntry:
 
 def cluster(request: ApiRequest, text: str) -> Cluster:
     return _one(Cluster.objects.visible_to(request.auth.user), _uuid(text), "cluster")
+
+
+def own_cluster(request: ApiRequest, text: str) -> Cluster:
+    """One that this person may change: their own; those without an owner are the superusers'."""
+    found = cluster(request, text)
+    if found.owner_id is None and not request.auth.user.is_superuser:
+        raise Forbidden("not_yours", f"The cluster {found.name!r} belongs to everybody.", "Ask an administrator.")
+    return found
 
 
 def token(request: ApiRequest, text: str) -> ApiToken:

@@ -215,17 +215,20 @@ class Pricing(Answer):
 
 class CheckAnswer(Answer):
     name: str
-    ok: bool | None
+    ok: bool
+    warning: bool = Field(description="It works, and still a person should look.")
     detail: str
     hint: str
+    seconds: float
 
 
-class ConnectionTest(BaseModel):
+class ConnectionTest(Answer):
     status: Literal["success", "failed"]
     spark_version: str | None
-    iceberg: bool | None
+    iceberg: bool
     catalogs: list[str]
-    latency_ms: float | None
+    formats: list[str] = Field(description="Formats that the cluster has a reader for.")
+    latency_ms: int | None
     checks: list[CheckAnswer]
 
 

@@ -1,76 +1,45 @@
-"""What our commands share: who acts, how a thing is found, how an error is shown, and what the exit code means.
-
-Exit codes: 0 done; 1 the run failed, or ledger and table differ; 2 wrong usage or input; 3 the run was partial;
-4 it did not end in time.
-"""
+"""What the commands about ingestions share: who acts, and how a thing is found."""
 
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandParser
 from django.db.models import Model, QuerySet
 
-from autoloader.lib.errors import AutoloaderError, ConfigError, NotFoundError
+from autoloader.lib.commands import AddVerb, Ended, Exit, VerbCommand, as_table
+from autoloader.lib.errors import ConfigError, NotFoundError
 
 M = TypeVar("M", bound=Model)
-OK, FAILED, USAGE, PARTIAL, TIMEOUT = range(5)
-EXIT_CODES = "Exit codes: 0 done, 1 failed or different, 2 wrong usage or input, 3 partial, 4 not ended in time."
 
 
-class CliCommand(BaseCommand):
-    """A command with verbs. ``--json`` prints what REST answers; errors are three lines on stderr, no traceback."""
+class CliCommand(VerbCommand):
+    """Verbs are methods ``do_<verb>(**options)`` that give back how it ended. Each knows ``--user``."""
 
-    requires_migrations_checks = True
-
-    def add_arguments(self, parser: Any) -> None:
-        parser.epilog = EXIT_CODES
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        self.add_verbs(verbs)
-
-    def add_verbs(self, verbs: Any) -> None:
-        raise NotImplementedError  # each command says its verbs
-
-    def verb(self, verbs: Any, name: str, help_: str, *, user: bool = True) -> Any:
-        parser = verbs.add_parser(name, help=help_, description=help_, epilog=EXIT_CODES)
-        parser.add_argument("--json", action="store_true", help="print JSON for scripts")
-        if user:
-            parser.add_argument("--user", help="who acts (default: the only administrator)")
+    def verb(self, add: AddVerb, name: str, text: str) -> CommandParser:
+        parser = add(name, partial(self._do, name), text)
+        parser.add_argument("--user", help="who acts (default: the only administrator)")
         return parser
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            code = getattr(self, f"do_{options['verb'].replace('-', '_')}")(**options)
-        except AutoloaderError as error:
-            self.fail(error)
-        if code:
-            sys.exit(code)
+    def _do(self, name: str, options: dict[str, Any]) -> None:
+        options["json"] = self.as_json
+        code: Exit = getattr(self, f"do_{name}")(**options)
+        if code is not Exit.OK:
+            raise Ended(code)
 
-    def fail(self, error: AutoloaderError) -> NoReturn:
-        """What happened, what to do, which field; exit code 2 for input, 1 for all else."""
-        lines = [f"Error: {error.message}", error.hint, f"Field: {error.field}" if error.field else ""]
-        for fault in getattr(error, "errors", [])[1:]:
-            lines.append(f"       {fault['loc']}: {fault['msg']}")
-        code = USAGE if isinstance(error, ConfigError) else FAILED
-        raise CommandError("\n".join(line for line in lines if line), returncode=code)
-
-    def out(self, value: Any) -> None:
-        self.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    def out(self, document: Any) -> None:
+        self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
         """Columns as wide as their widest value; ``empty`` where there is no row."""
-        texts = [[("" if value is None else str(value)) for value in row] for row in rows]
-        if not texts:
-            self.stdout.write(empty)
-            return
-        widths = [max(len(row[at]) for row in [list(header), *texts]) for at in range(len(header))]
-        for row in [[name.upper() for name in header], *texts]:
-            self.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        found = list(rows)
+        for line in as_table([name.upper() for name in header], found) if found else [empty]:
+            self.stdout.write(line)
 
 
 def acting_user(name: str | None) -> Any:

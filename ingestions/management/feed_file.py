@@ -78,8 +78,9 @@ def read_feed(path: str, environment: Mapping[str, str] = os.environ) -> FeedFil
     """The file, ``-`` for standard input. Raises ConfigError with line and column; no secret stands in it."""
     name = "standard input" if path == "-" else path
     text = _text(path, name)
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise ConfigError("empty_feed", f"{name} is empty.", "See docs/configuration.md for what belongs into it.")
@@ -104,7 +105,8 @@ def read_feed(path: str, environment: Mapping[str, str] = os.environ) -> FeedFil
     except (ValueError, RecursionError) as error:
         raise ConfigError("invalid_yaml", f"{name} cannot be read: {error}.", "Correct the YAML.") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     feed = FeedFile(name, document, places)
     _put_in_variables(feed, environment)
     return feed

@@ -18,7 +18,7 @@ from django_htmx.middleware import HtmxDetails
 class Request(HttpRequest):
     """A request of a signed-in person, as views get it."""
 
-    user: User | AnonymousUser  # type: ignore[assignment]  # django-stubs knows the signed-in one only
+    user: User | AnonymousUser
     htmx: HtmxDetails
 
 

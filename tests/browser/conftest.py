@@ -53,7 +53,7 @@ class Visit:
         self.page.goto(self.url + path)
         return self.page
 
-    def sign_in(self, name: str = "owner", password: str = "a long pass phrase") -> Page:  # noqa: S107  # the cast's
+    def sign_in(self, name: str = "owner", password: str = "a long pass phrase") -> Page:  # the cast's
         page = self.go("/signin/")
         page.fill("#id_username", name)
         page.fill("#id_password", password)

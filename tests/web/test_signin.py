@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.test import Client
 
-PASSWORD = "a long pass phrase"  # noqa: S105  # of the cast
+PASSWORD = "a long pass phrase"  # of the cast
 
 
 def test_a_person_signs_in_and_comes_to_where_they_wanted(client: Client, owner: User) -> None:

@@ -11,7 +11,18 @@ from ingestions.engine.loader.base import METADATA_COLUMNS, Column
 OURS = frozenset(name for name, _ in METADATA_COLUMNS)
 #: columns that Iceberg adds to every table; a table with one of its own by that name cannot be read back.
 ICEBERG = frozenset(
-    ["_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number", "_change_type", "_change_ordinal", "_commit_snapshot_id"]
+    [
+        "_file",
+        "_pos",
+        "_deleted",
+        "_spec_id",
+        "_partition",
+        "_row_id",
+        "_last_updated_sequence_number",
+        "_change_type",
+        "_change_ordinal",
+        "_commit_snapshot_id",
+    ]
 )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from autoloader.lib.commands import AddVerb, Exit
+from autoloader.lib.errors import ConfigError
 from ingestions.engine.ledger import State
-from ingestions.management.cli import FAILED, OK, PARTIAL, TIMEOUT, CliCommand, acting_user, find
+from ingestions.management.cli import CliCommand, acting_user, find
 from ingestions.management.feed_file import read_feed
 from ingestions.models import Ingestion, Run
 from ingestions.services import heartbeat, present
@@ -24,13 +26,13 @@ LONELY_SECONDS = 5
 class Command(CliCommand):
     help = "Sets up ingestions and runs them."
 
-    def add_verbs(self, verbs: Any) -> None:
-        create = self.verb(verbs, "create", "Make a draft from a YAML file.")
+    def add_verbs(self, verbs: AddVerb) -> None:
+        create = self.verb(verbs, "create", "make a draft from a YAML file")
         create.add_argument("-f", "--file", required=True, help="the feed's YAML file, - for standard input")
-        self.verb(verbs, "list", "All ingestions, newest first.")
-        for name, help_ in (("show", "One ingestion."), ("delete", "Forget an ingestion; its table stays.")):
+        self.verb(verbs, "list", "all ingestions, newest first")
+        for name, help_ in (("show", "one ingestion"), ("delete", "forget an ingestion; its table stays")):
             self.verb(verbs, name, help_).add_argument("ingestion", help="id or name")
-        run = self.verb(verbs, "run", "Put a run into the queue.")
+        run = self.verb(verbs, "run", "put a run into the queue")
         run.add_argument("ingestion", help="id or name")
         run.add_argument("--wait", action="store_true", help="wait for the end and show the progress")
         run.add_argument("--here", action="store_true", help="do the work in this process; implies --wait")
@@ -39,25 +41,29 @@ class Command(CliCommand):
     def _found(self, options: dict[str, Any]) -> Ingestion:
         return find(Ingestion.objects.visible_to(acting_user(options["user"])), options["ingestion"], "ingestion")
 
-    def do_create(self, **options: Any) -> int:
+    def do_create(self, **options: Any) -> Exit:
         owner = acting_user(options["user"])
-        ingestion, warnings = ingestion_create(owner=owner, config=read_feed(options["file"]))
+        feed = read_feed(options["file"])
+        try:
+            ingestion, warnings = ingestion_create(owner=owner, config=feed.document)
+        except ConfigError as error:
+            raise feed.located(error) from None
         if options["json"]:
             self.out(present.ingestion(ingestion, warnings=warnings))
-            return OK
+            return Exit.OK
         for warning in warnings:
             self.stderr.write(f"Note: {warning}")
         self.stdout.write(f"Created {ingestion.name} ({ingestion.pk}) as a draft.")
         self.stdout.write(f"Run it: manage.py ingestion run {ingestion.pk} --wait")
-        return OK
+        return Exit.OK
 
-    def do_list(self, **options: Any) -> int:
+    def do_list(self, **options: Any) -> Exit:
         rows = Ingestion.objects.visible_to(acting_user(options["user"])).select_related(
             "cluster", "owner", "credential"
         )
         if options["json"]:
             self.out([present.ingestion(row) for row in rows])
-            return OK
+            return Exit.OK
         self.table(
             ("id", "name", "status", "source", "table", "files", "rows"),
             (
@@ -74,13 +80,13 @@ class Command(CliCommand):
             ),
             "No ingestion yet. Make one: manage.py ingestion create -f feed.yaml",
         )
-        return OK
+        return Exit.OK
 
-    def do_show(self, **options: Any) -> int:
+    def do_show(self, **options: Any) -> Exit:
         row = self._found(options)
         if options["json"]:
             self.out(present.ingestion(row))
-            return OK
+            return Exit.OK
         self.stdout.write(f"{row.name} ({row.pk}): {ingestion_badge(row, row.runs.first()).label}")
         self.stdout.write(f"  from   {row.config['source']['path']}\n  into   {row.destination_key}")
         self.stdout.write(f"  on     {row.cluster.name} ({row.cluster.url})")
@@ -88,9 +94,9 @@ class Command(CliCommand):
             if totals["files"]:
                 rows = f", {totals['rows']} rows" if state == State.LOADED else ""
                 self.stdout.write(f"  {state.lower():<11} {totals['files']} files, {totals['bytes']} bytes{rows}")
-        return OK
+        return Exit.OK
 
-    def do_delete(self, **options: Any) -> int:
+    def do_delete(self, **options: Any) -> Exit:
         row = self._found(options)
         name = row.name
         ingestion_delete(ingestion=row)
@@ -98,9 +104,9 @@ class Command(CliCommand):
             self.out({"deleted": True})
         else:
             self.stdout.write(f"Deleted {name}. Its table {row.destination_key} and its files stay as they are.")
-        return OK
+        return Exit.OK
 
-    def do_run(self, **options: Any) -> int:
+    def do_run(self, **options: Any) -> Exit:
         ingestion = self._found(options)
         run = run_start(ingestion=ingestion, user=acting_user(options["user"]))
         if options["wait"] or options["here"]:
@@ -109,16 +115,16 @@ class Command(CliCommand):
             self.out({"run_id": str(run.pk), "ingestion_id": str(ingestion.pk), "status": "accepted"})
         else:
             self.stdout.write(f"Run {run.pk} is in the queue. See: manage.py run show {run.pk}")
-        return OK
+        return Exit.OK
 
-    def _wait(self, run: Run, options: dict[str, Any]) -> int:
+    def _wait(self, run: Run, options: dict[str, Any]) -> Exit:
         deadline = time.monotonic() + options["timeout"]
         warned = False
         told = ""
         while run.is_active:
             if time.monotonic() > deadline:
                 self.stderr.write(f"The run goes on. See: manage.py run show {run.pk}")
-                return TIMEOUT
+                return Exit.TIMEOUT
             if options["here"]:
                 from ingestions.services.execution import run_work
 
@@ -154,7 +160,7 @@ class Command(CliCommand):
             self.stderr.write(line)
         return line
 
-    def _ended(self, run: Run, options: dict[str, Any]) -> int:
+    def _ended(self, run: Run, options: dict[str, Any]) -> Exit:
         if options["json"]:
             self.out(present.run(run))
         else:
@@ -170,5 +176,5 @@ class Command(CliCommand):
                 self.stdout.write(run.hint)
             for error in run.errors.all()[:20]:
                 self.stderr.write(f"{error.file or 'run'}: {error.message} {error.hint}")
-        codes = {Run.Status.SUCCESS: OK, Run.Status.PARTIAL: PARTIAL}
-        return codes.get(Run.Status(run.status), FAILED)
+        codes = {Run.Status.SUCCESS: Exit.OK, Run.Status.PARTIAL: Exit.PARTIAL}
+        return codes.get(Run.Status(run.status), Exit.FAILED)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from autoloader.lib.commands import AddVerb, Exit
 from ingestions.engine.ledger import State
-from ingestions.management.cli import FAILED, OK, CliCommand, acting_user, find
+from ingestions.management.cli import CliCommand, acting_user, find
 from ingestions.models import Ingestion
 from ingestions.services import present
 from ingestions.services.ledger import Verification, ledger_verify
@@ -14,15 +15,15 @@ from ingestions.services.ledger import Verification, ledger_verify
 class Command(CliCommand):
     help = "Proves that the ledger and the tables agree, and shows what became of each file."
 
-    def add_verbs(self, verbs: Any) -> None:
-        verify = self.verb(verbs, "verify", "Compare rows per file in the ledger with the table; 1 where they differ.")
+    def add_verbs(self, verbs: AddVerb) -> None:
+        verify = self.verb(verbs, "verify", "compare rows per file in the ledger with the table; 1 where they differ")
         verify.add_argument("ingestion", nargs="?", help="id or name (default: all)")
-        show = self.verb(verbs, "show", "Files with their state and reason.")
+        show = self.verb(verbs, "show", "files with their state and reason")
         show.add_argument("ingestion", help="id or name")
         show.add_argument("--state", type=str.upper, choices=[state.value for state in State])
         show.add_argument("--limit", type=int, default=1000)
 
-    def do_verify(self, **options: Any) -> int:
+    def do_verify(self, **options: Any) -> Exit:
         rows = Ingestion.objects.visible_to(acting_user(options["user"]))
         chosen = [find(rows, options["ingestion"], "ingestion")] if options["ingestion"] else list(rows)
         results = [(row, ledger_verify(ingestion=row)) for row in chosen]
@@ -32,7 +33,7 @@ class Command(CliCommand):
         else:
             for row, result in results:
                 self._tell(row, result)
-        return OK if all(result.ok for _, result in results) else FAILED
+        return Exit.OK if all(result.ok for _, result in results) else Exit.FAILED
 
     def _tell(self, row: Ingestion, result: Verification) -> None:
         verdict = "agree" if result.ok else "DIFFER"
@@ -50,7 +51,7 @@ class Command(CliCommand):
                 f"  batch {batch} is in the table, and the ledger has no outcome of it; run the ingestion"
             )
 
-    def do_show(self, **options: Any) -> int:
+    def do_show(self, **options: Any) -> Exit:
         ingestion = find(Ingestion.objects.visible_to(acting_user(options["user"])), options["ingestion"], "ingestion")
         rows = ingestion.files.filter(destination_key=ingestion.destination_key)
         if options["state"]:
@@ -58,10 +59,10 @@ class Command(CliCommand):
         rows = rows.order_by("id")[: max(1, options["limit"])]
         if options["json"]:
             self.out([present.file(row) for row in rows])
-            return OK
+            return Exit.OK
         self.table(
             ("id", "state", "rows", "snapshot", "file", "reason"),
             ((row.pk, row.state, row.rows, row.snapshot_id, row.address, row.reason) for row in rows),
             "No file yet. Run the ingestion.",
         )
-        return OK
+        return Exit.OK

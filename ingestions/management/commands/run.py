@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingestions.management.cli import FAILED, OK, PARTIAL, CliCommand, acting_user, find
+from autoloader.lib.commands import AddVerb, Exit
+from ingestions.management.cli import CliCommand, acting_user, find
 from ingestions.models import Ingestion, Run
 from ingestions.services import present
 from ingestions.services.runs import run_cancel
@@ -14,19 +15,19 @@ from ingestions.services.status import RUN
 class Command(CliCommand):
     help = "Shows runs and stops them."
 
-    def add_verbs(self, verbs: Any) -> None:
-        listing = self.verb(verbs, "list", "Runs, newest first.")
+    def add_verbs(self, verbs: AddVerb) -> None:
+        listing = self.verb(verbs, "list", "runs, newest first")
         listing.add_argument("--ingestion", help="only of this one (id or name)")
         listing.add_argument("--status", choices=[str(status) for status in Run.Status])
         listing.add_argument("--limit", type=int, default=50)
-        self.verb(verbs, "show", "One run; the exit code tells how it ended.").add_argument("run", help="id")
-        self.verb(verbs, "cancel", "Ask a run to stop; whole batches stay.").add_argument("run", help="id")
+        self.verb(verbs, "show", "one run; the exit code tells how it ended").add_argument("run", help="id")
+        self.verb(verbs, "cancel", "ask a run to stop; whole batches stay").add_argument("run", help="id")
 
     def _found(self, options: dict[str, Any]) -> Run:
         rows = Run.objects.visible_to(acting_user(options["user"])).select_related("ingestion")
         return find(rows, options["run"], "run")
 
-    def do_list(self, **options: Any) -> int:
+    def do_list(self, **options: Any) -> Exit:
         user = acting_user(options["user"])
         rows = Run.objects.visible_to(user).select_related("ingestion")
         if options["ingestion"]:
@@ -36,7 +37,7 @@ class Command(CliCommand):
         rows = rows[: max(1, options["limit"])]
         if options["json"]:
             self.out([present.run(row) for row in rows])
-            return OK
+            return Exit.OK
         self.table(
             ("id", "ingestion", "status", "queued at", "seconds", "files", "rows", "failed"),
             (
@@ -54,16 +55,16 @@ class Command(CliCommand):
             ),
             "No run yet. Start one: manage.py ingestion run NAME",
         )
-        return OK
+        return Exit.OK
 
-    def do_show(self, **options: Any) -> int:
+    def do_show(self, **options: Any) -> Exit:
         row = self._found(options)
         if options["json"]:
             self.out(present.run(row))
         else:
             self._tell(row)
-        codes = {Run.Status.FAILED: FAILED, Run.Status.CANCELLED: FAILED, Run.Status.PARTIAL: PARTIAL}
-        return codes.get(Run.Status(row.status), OK)
+        codes = {Run.Status.FAILED: Exit.FAILED, Run.Status.CANCELLED: Exit.FAILED, Run.Status.PARTIAL: Exit.PARTIAL}
+        return codes.get(Run.Status(row.status), Exit.OK)
 
     def _tell(self, row: Run) -> None:
         self.stdout.write(f"{row.ingestion.name}, run {row.pk}: {RUN[row.status].label} {row.phase}".rstrip())
@@ -83,10 +84,10 @@ class Command(CliCommand):
         for error in row.errors.exclude(file="")[:50]:
             self.stdout.write(f"  {error.file}: {error.message} {error.hint}")
 
-    def do_cancel(self, **options: Any) -> int:
+    def do_cancel(self, **options: Any) -> Exit:
         row = run_cancel(run=self._found(options))
         if options["json"]:
             self.out(present.run(row))
         else:
             self.stdout.write("Cancelled." if not row.is_active else "The run stops after the step in hand.")
-        return OK
+        return Exit.OK

@@ -9,23 +9,24 @@ from django.utils import timezone
 
 from accounts.models import ApiToken
 from accounts.services import SCOPES, token_create, token_revoke
+from autoloader.lib.commands import AddVerb, Exit
 from autoloader.lib.errors import ConfigError, NotFoundError
-from ingestions.management.cli import OK, CliCommand, acting_user
+from ingestions.management.cli import CliCommand, acting_user
 from ingestions.services.present import instant
 
 
 class Command(CliCommand):
     help = "Makes, lists and revokes tokens of the REST API."
 
-    def add_verbs(self, verbs: Any) -> None:
-        create = self.verb(verbs, "create", "Make a token; it is shown once.")
+    def add_verbs(self, verbs: AddVerb) -> None:
+        create = self.verb(verbs, "create", "make a token; it is shown once")
         create.add_argument("--name", default="token", help="what it is for")
         create.add_argument("--scopes", default="read", help=f"one or more of {', '.join(SCOPES)}; the highest counts")
         create.add_argument("--days", type=int, help="days until it expires (default: never)")
-        self.verb(verbs, "list", "Tokens, newest first.")
-        self.verb(verbs, "revoke", "End a token.").add_argument("token", help="id, or the first characters")
+        self.verb(verbs, "list", "tokens, newest first")
+        self.verb(verbs, "revoke", "end a token").add_argument("token", help="id, or the first characters")
 
-    def do_create(self, **options: Any) -> int:
+    def do_create(self, **options: Any) -> Exit:
         scopes = [scope.strip() for scope in options["scopes"].split(",")]
         if unknown := [scope for scope in scopes if scope not in SCOPES]:
             raise ConfigError("unknown_scope", f"There is no scope {unknown[0]!r}.", f"Use {', '.join(SCOPES)}.")
@@ -39,13 +40,13 @@ class Command(CliCommand):
         else:
             self.stdout.write(text)
             self.stderr.write(f"Scope {scope}. Keep it: it is not shown again.")
-        return OK
+        return Exit.OK
 
-    def do_list(self, **options: Any) -> int:
+    def do_list(self, **options: Any) -> Exit:
         rows = ApiToken.objects.visible_to(acting_user(options["user"])).select_related("user")
         if options["json"]:
             self.out([_present(row) for row in rows])
-            return OK
+            return Exit.OK
         self.table(
             ("id", "token", "name", "user", "scope", "last used", "state"),
             (
@@ -54,9 +55,9 @@ class Command(CliCommand):
             ),
             "No token yet. Make one: manage.py token create --name NAME --scopes read",
         )
-        return OK
+        return Exit.OK
 
-    def do_revoke(self, **options: Any) -> int:
+    def do_revoke(self, **options: Any) -> Exit:
         rows = ApiToken.objects.visible_to(acting_user(options["user"]))
         wanted = options["token"]
         found = rows.filter(pk=int(wanted)) if wanted.isdigit() else rows.filter(prefix=wanted.rstrip("…")[:8])
@@ -67,7 +68,7 @@ class Command(CliCommand):
             self.out({"revoked": True})
         else:
             self.stdout.write(f"Revoked {found[0].name}.")
-        return OK
+        return Exit.OK
 
 
 def _state(row: ApiToken) -> str:
