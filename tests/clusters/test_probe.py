@@ -95,7 +95,12 @@ def test_the_machines_own_services_are_not_asked() -> None:
 
 def test_a_token_is_not_sent_to_a_port_without_tls(listen: Listen) -> None:
     seen: list[bytes] = []
-    port = listen(lambda connection: seen.append(connection.recv(4096)) or connection.sendall(b"hello\n"))
+
+    def answer(connection: socket.socket) -> None:
+        seen.append(connection.recv(4096))
+        connection.sendall(b"hello\n")
+
+    port = listen(answer)
     found = checks(probe(Target(f"sc://127.0.0.1:{port}", token="very-secret")))
     assert not found["TLS"].ok
     assert "does not speak TLS" in found["TLS"].detail

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from autoloader.lib.errors import AutoloaderError, FileError, LeaseLost, TransientError
 from ingestions.engine.formats.shape import Shape, ShapeColumn
@@ -369,7 +370,7 @@ class MemoryStore:
         self.ledger.attempts[batch.id].append(attempt)
         return attempt
 
-    def _change(self, batch: BatchState, branch: str, **changes: object) -> None:
+    def _change(self, batch: BatchState, branch: str, **changes: Any) -> None:
         attempts = self.ledger.attempts[batch.id]
         self.ledger.attempts[batch.id] = [replace(a, **changes) if a.branch == branch else a for a in attempts]
 

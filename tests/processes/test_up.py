@@ -167,7 +167,8 @@ def test_each_value_of_the_sample_is_in_the_table(up: tuple[Up, str]) -> None:
         rows = spark.sql(f"SELECT _source_file, _rescued_data, {texts} FROM local.sample_shop.orders").collect()
     finally:
         spark.stop()
-    table, sample = Counter(map(_line_of_table, rows)), Counter()
+    table = Counter(map(_line_of_table, rows))
+    sample: Counter[tuple[Any, ...]] = Counter()
     for name, lines in expected_rows().items():
         sample.update(_line(name, line) for line in lines)
     assert table == sample

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -31,7 +32,7 @@ def ingestion() -> Ingestion:
     return _ingestion(owner, cluster, "feed")
 
 
-def _ingestion(owner: object, cluster: Cluster, name: str) -> Ingestion:
+def _ingestion(owner: User, cluster: Cluster, name: str) -> Ingestion:
     return Ingestion.objects.create(owner=owner, name=name, cluster=cluster, config=CONFIG, destination_key="c.d.t")
 
 

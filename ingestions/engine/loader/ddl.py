@@ -65,7 +65,7 @@ def _definitions(columns: Sequence[Column]) -> str:
 
 
 def _partition(text: str, columns: Sequence[Column]) -> str:
-    """``ts``, ``days(ts)``, ``bucket(16, id)`` or ``truncate(4, name)`` in Iceberg's words, over a column that exists."""
+    """``ts``, ``days(ts)``, ``bucket(16, id)`` or ``truncate(4, name)`` in Iceberg's words, over a known column."""
     whole = _column(text.strip(), columns)
     if whole:
         return identifier(whole.name)
@@ -88,7 +88,7 @@ def _column(name: str, columns: Sequence[Column]) -> Column | None:
     bare = name[1:-1].replace("``", "`") if name.startswith("`") and name.endswith("`") and len(name) > 1 else name
     exact = [column for column in columns if column.name == bare]
     close = [column for column in columns if column.name.lower() == bare.lower()]
-    return (exact or close or [None])[0]
+    return next(iter(exact or close), None)
 
 
 def _bad(text: str, why: str) -> ConfigError:

@@ -49,10 +49,9 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
         return error
     text, class_ = str(error), error_class(error) or ""
     if LOST in text:
-        address = _after(LOST, text)
         return ValueLost(
             "value_lost",
-            f"A value of {address or 'a file'} would be neither in its column nor in _rescued_data.",
+            f"A value of {_after(LOST, text) or 'a file'} would be neither in its column nor in _rescued_data.",
             "Nothing was published. This is a fault of the loader: please report it with the file's first lines.",
         )
     if MISSING in text:

@@ -372,7 +372,7 @@ class SparkTableLoader:
         snapshots, refs = ddl.table_name(self.destination, "snapshots"), ddl.table_name(self.destination, "refs")
         total = "summary['total-records']" if totals else "NULL"
         rows = self.spark.sql(
-            f"SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total FROM {refs} "
+            f"SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total FROM {refs} "  # noqa: S608  # names are quoted
             f"UNION ALL SELECT NULL, snapshot_id, parent_id, summary[{literal(SNAPSHOT_BATCH)}], "
             f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total} FROM {snapshots}"
         ).collect()
@@ -387,7 +387,8 @@ class SparkTableLoader:
 
     def _summary(self, snapshot_id: int) -> dict[str, str]:
         snapshots = ddl.table_name(self.destination, "snapshots")
-        rows = self.spark.sql(f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id}").collect()
+        query = f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}"  # noqa: S608  # names are quoted
+        rows = self.spark.sql(query).collect()
         return dict(rows[0]["summary"]) if rows else {}
 
     def _committed(self, run: Callable[[], T], what: str) -> T:

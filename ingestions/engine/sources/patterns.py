@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoloader.lib.errors import ConfigError
+from ingestions.engine.sources.automaton import Automaton, Test, any_character, within_folder
 
-#: bounds that keep matching linear in practice; no pattern of a person comes near them.
+#: a bound on what one character can cost; no pattern of a person comes near it.
 MAX_LENGTH = 1024
-MAX_WILDCARDS = 16
 
 _WILDCARD = re.compile(
     r"""(?P<escaped>\\.)
@@ -56,53 +56,80 @@ def literal_start(pattern: str) -> str:
     return "".join(start)
 
 
-def translate(pattern: str, *, field: str = "source.file_pattern") -> str:
-    """The regular expression (for ``fullmatch`` with DOTALL) of a pattern. ConfigError where it is not usable."""
-    if len(pattern) > MAX_LENGTH or len(re.findall(r"\*+|\{", pattern)) > MAX_WILDCARDS:
+def add_pattern(automaton: Automaton, pattern: str, *, field: str = "source.file_pattern") -> None:
+    """Has the pattern come next. ConfigError where it is not usable."""
+    if len(pattern) > MAX_LENGTH:
         raise ConfigError(
             "pattern_too_complex",
-            f"The pattern is longer than {MAX_LENGTH} characters or has more than {MAX_WILDCARDS} wildcards.",
+            f"The pattern is longer than {MAX_LENGTH} characters.",
             "Split the feed into several ingestions, or match a folder with **.",
             field=field,
         )
-    parts: list[str] = []
-    braces: list[bool] = []  # of each open brace: whether it opens alternatives
+    braces: list[_Alternatives | None] = []  # the open ones; None for one that is a plain character
     for match in _WILDCARD.finditer(pattern):
         kind, text = match.lastgroup, match.group()
-        inside = bool(braces) and braces[-1]
+        inside = braces[-1] if braces else None
         if kind == "deep":
             before = pattern[match.start() - 1 : match.start()]
-            at_folder = before in ("", "/") or (inside and before in "{,")
+            at_folder = before in ("", "/") or (inside is not None and before in "{,")
             # `**/` is any number of folders, none included; elsewhere `**` is anything.
-            parts.append("(?:.*/)?" if at_folder and text == "**/" else ".*" + text[2:])
+            if at_folder and text == "**/":
+                automaton.folders()
+            else:
+                automaton.many(any_character)
+                automaton.text(text[2:])
         elif kind == "star":
-            parts.append("[^/]*")
+            automaton.many(within_folder)
         elif kind == "one":
-            parts.append("[^/]")
+            automaton.one(within_folder)
         elif kind == "set":
-            parts.append(_character_set(text, pattern, field))
+            automaton.one(_character_set(text, pattern, field))
         elif kind == "open":
-            braces.append(True)
-            parts.append("(?:")
-        elif inside and text == ",":
-            parts.append("|")
+            braces.append(_Alternatives(automaton))
+        elif inside is not None and text == ",":
+            inside.next()
         elif braces and text == "}":
-            parts.append(")" if braces.pop() else re.escape(text))
+            if (closed := braces.pop()) is not None:
+                closed.end()
+            else:
+                automaton.text(text)
         else:
             if braces and text == "{":
-                braces.append(False)
-            parts.append(re.escape(text[-1]))
-    return "".join(parts)
+                braces.append(None)
+            automaton.text(text[-1])
 
 
-def _character_set(text: str, pattern: str, field: str) -> str:
+class _Alternatives:
+    """``{a,b}``: what was built since the last comma is one of several ways from one state to another."""
+
+    def __init__(self, automaton: Automaton) -> None:
+        self.automaton = automaton
+        self.start = automaton.at
+        self.ends: list[int] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self.automaton.at = self.automaton.state()
+        self.automaton.join(self.start, self.automaton.at)
+
+    def next(self) -> None:
+        self.ends.append(self.automaton.at)
+        self._begin()
+
+    def end(self) -> None:
+        self.ends.append(self.automaton.at)
+        self.automaton.at = self.automaton.state()
+        for end in self.ends:
+            self.automaton.join(end, self.automaton.at)
+
+
+def _character_set(text: str, pattern: str, field: str) -> Test:
     inside = text[1:-1]
     negated = inside[:1] in ("!", "^")
     inside = inside[1:] if negated else inside
     body = re.sub(r"([\\\[\]&~|^])", r"\\\1", inside)
-    expression = f"[^/{body}]" if negated else f"(?!/)[{body}]"
     try:
-        re.compile(expression)
+        expression = re.compile(f"[{'^' if negated else ''}{body}]", re.DOTALL)  # one character: nothing to go back to
     except re.error:
         raise ConfigError(
             "invalid_pattern",
@@ -110,14 +137,18 @@ def _character_set(text: str, pattern: str, field: str) -> str:
             "Write ranges from low to high, such as [0-9].",
             field=field,
         ) from None
-    return expression
+    return lambda char: char != "/" and expression.match(char) is not None
 
 
-def _below(pattern: str, field: str) -> str:
-    """A file pattern as an expression over the key below a folder: a name in any folder, or the whole key."""
-    if "/" in pattern:
-        return translate(pattern.removeprefix("/"), field=field)
-    return f"(?:.*/)?{translate(pattern, field=field)}"
+def _add_below(automaton: Automaton, pattern: str | None, field: str) -> None:
+    """A file pattern over the key below a folder: a name in any folder, or the whole key."""
+    if pattern is None:
+        automaton.many(any_character)
+    elif "/" in pattern:
+        add_pattern(automaton, pattern.removeprefix("/"), field=field)
+    else:
+        automaton.folders()
+        add_pattern(automaton, pattern, field=field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,30 +164,34 @@ class Selection:
 
 
 def select(glob: str | None, file_pattern: str | None, exclude_pattern: str | None) -> Selection:
-    """Compiles a path's own glob, the file pattern and the exclude pattern, once. Raises ConfigError.
+    """Reads a path's own glob, the file pattern and the exclude pattern, once. Raises ConfigError.
 
     A glob in the path may name folders or files: ``in/*`` with the pattern ``*.csv`` means every CSV in any folder
     below ``in``, and the CSV files in ``in`` itself.
     """
-    expression = _expression(glob, file_pattern)
-    matcher = re.compile(expression, re.DOTALL)
-    loose = re.compile(expression, re.DOTALL | re.IGNORECASE)
-    excluded = re.compile(_below(exclude_pattern, "source.exclude_pattern"), re.DOTALL) if exclude_pattern else None
+    matches = _matcher(glob, file_pattern)
+    loose = _matcher(glob.lower() if glob else None, file_pattern.lower() if file_pattern else None)
+    excludes = Automaton()
+    if exclude_pattern:
+        _add_below(excludes, exclude_pattern, "source.exclude_pattern")
     return Selection(
         wanted=" and ".join(part for part in (glob, file_pattern) if part),
-        matches=lambda key: matcher.fullmatch(key) is not None,
-        matches_any_case=lambda key: loose.fullmatch(key) is not None,
-        excludes=lambda key: excluded is not None and excluded.fullmatch(key) is not None,
+        matches=matches,
+        matches_any_case=lambda key: loose(key.lower()),
+        excludes=lambda key: bool(exclude_pattern) and excludes.matches(key),
     )
 
 
-def _expression(glob: str | None, file_pattern: str | None) -> str:
-    below = _below(file_pattern, "source.file_pattern") if file_pattern else ".*"
+def _matcher(glob: str | None, file_pattern: str | None) -> Callable[[str], bool]:
+    below, path, both = Automaton(), Automaton(), Automaton()
+    _add_below(below, file_pattern or None, "source.file_pattern")
     if glob is None:
-        return below
-    path = translate(glob, field="source.path")
-    if glob.endswith("/"):
-        return f"(?:{path})(?:{below})"
-    if file_pattern and "/" in file_pattern:
-        return f"(?:{path})/(?:{below})"
-    return f"(?:{path})/(?:{below})|(?=(?:{below})\\Z)(?:{path})"
+        return below.matches
+    add_pattern(path, glob, field="source.path")
+    add_pattern(both, glob, field="source.path")
+    if not glob.endswith("/"):
+        both.text("/")
+    _add_below(both, file_pattern or None, "source.file_pattern")
+    if glob.endswith("/") or (file_pattern and "/" in file_pattern):
+        return both.matches
+    return lambda key: both.matches(key) or (path.matches(key) and below.matches(key))

@@ -22,7 +22,7 @@ def feed(spark: Any, tmp_path: Path) -> Callable[..., Feed]:
     """``feed("json", format={…}, destination={…}, table="…")``: a new table each."""
 
     def make(format_: str = "csv", *, table: str | None = None, database: str = "tests", **options: Any) -> Feed:
-        named = {"table": table} if table else {}
+        named: dict[str, Any] = {"table": table} if table else {}
         return Feed(spark, tmp_path, format_, database=database, options=options, **named)
 
     return make
