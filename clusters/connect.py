@@ -169,6 +169,10 @@ class _Watch(grpc.UnaryStreamClientInterceptor, grpc.UnaryUnaryClientInterceptor
             self.tainted |= plan.root.catalog.WhichOneof("cat_type") in changes
 
 
+def _nothing() -> None:
+    """Instead of the client's own close."""
+
+
 class Session:
     """A session on a server, configured as ``clusters.conf`` says. Errors are the product's own."""
 
@@ -181,6 +185,9 @@ class Session:
         self.spark = SparkSession(connection=self._builder)
         self.session_id: str = self.spark.session_id
         self._client = self.spark.client
+        # A session that is collected closes threads that all sessions of the process share, on whichever thread the
+        # collector runs: seen to lock up for ever against a session that was just being used. We release by ourselves.
+        self._client.close = _nothing
         self._client._retry_policy.update(_RETRIES)
         self._stub = _stub(self._watch.channel)
         self._marker = secrets.token_hex(8)

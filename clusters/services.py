@@ -50,8 +50,9 @@ def cluster_create(*, owner: Any, **values: Any) -> Cluster:
     return cluster
 
 
-def cluster_update(*, cluster: Cluster, **values: Any) -> Cluster:
-    """Changes the given fields. ``token``: ``***`` keeps the one that is set, ``None`` or empty takes it away.
+def cluster_update(*, cluster: Cluster, check_only: bool = False, **values: Any) -> Cluster:
+    """Changes the given fields; with ``check_only`` it only raises what a change would raise. ``token``: ``***`` keeps
+    the one that is set, ``None`` or empty takes it away.
 
     A token is for one address: a new host or port without a new token is refused while one is set, so that nobody who
     may edit a cluster can have its token sent elsewhere.
@@ -62,6 +63,8 @@ def cluster_update(*, cluster: Cluster, **values: Any) -> Cluster:
         _apply(locked, values)
         if locked.token and not _brings_token(values):
             _refuse_moved_token(before, locked.url)
+        if check_only:
+            return locked
         if locked.url != before:
             locked.last_test, locked.last_test_at = None, None
         locked.save()

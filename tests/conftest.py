@@ -15,6 +15,10 @@ from clusters.embedded import VERSION, EmbeddedServer, start_server
 from tests.support.postgres import shared_server
 from tests.support.s3 import S3Server
 
+# Tests also use sessions of their own. The client closes what all sessions share when any one of them is collected, on
+# whichever thread the collector runs, and then locks up against one that is in use.
+setattr(ExecutePlanResponseReattachableIterator, "shutdown", lambda: None)  # noqa: B010  # a method, for mypy
+
 
 @pytest.fixture(scope="session")
 def spark_server() -> Iterator[EmbeddedServer]:

@@ -150,3 +150,9 @@ def states(ingestion: Ingestion) -> dict[str, int]:
     """Files of the ledger by state, for the destination that the ingestion has now; every state present."""
     found = LedgerEntry.objects.filter(_here([ingestion])).order_by().values_list("state").annotate(files=Count("id"))
     return {**{state.value: 0 for state in State}, **dict(found)}
+
+
+def failed(ingestions: Sequence[Ingestion]) -> dict[Any, int]:
+    """Failed files of each, where there are any."""
+    found = LedgerEntry.objects.filter(_here(ingestions), state=State.FAILED).order_by().values_list("ingestion_id")
+    return dict(found.annotate(files=Count("id")))

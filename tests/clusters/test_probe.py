@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +33,36 @@ def checks(result: Probe) -> dict[str, Check]:
 @pytest.fixture
 def listen() -> Iterator[Listen]:
     """``listen(handle, host)``: a port on which each connection is given to ``handle``."""
-    sockets = []
+    servers: list[socket.socket] = []
+    held: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def run(work: Callable[[], None]) -> None:
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[-1].start()
 
     def start(handle: Callable[[socket.socket], None] = lambda _: None, host: str = "127.0.0.1") -> int:
         server = socket.create_server((host, 0))
-        sockets.append(server)
-        held = []
+        servers.append(server)
 
         def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                held.append(connection)
-                threading.Thread(target=handle, args=(connection,), daemon=True).start()
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+                    run(partial(handle, held[-1]))
 
-        threading.Thread(target=serve, daemon=True).start()
+        run(serve)
         return int(server.getsockname()[1])
 
     yield start
-    for each in sockets:
+    for each in servers:
+        each.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+    for each in held:
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join(5)
+    for each in (*servers, *held):
         each.close()
 
 
@@ -112,7 +123,7 @@ def test_a_certificate_that_nobody_vouches_for(listen: Listen, tmp_path: Path) -
 
     def serve(connection: socket.socket) -> None:
         try:
-            context.wrap_socket(connection, server_side=True)
+            context.wrap_socket(connection, server_side=True).close()
         except (ssl.SSLError, OSError):
             connection.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 
 from autoloader.lib.errors import AutoloaderError, TransientError
 from clusters.embedded import EmbeddedServer, start_server
@@ -207,6 +208,18 @@ def test_a_statement_can_be_ended_from_elsewhere(new_pool: NewPool, target: Targ
         deadline -= 1
     assert [error.code for error in failed] == ["spark_interrupted"]
     interrupt(target, ids[0], "batch-1")  # nothing runs any more: harmless
+
+
+def test_a_session_that_is_collected_closes_nothing_of_the_others(
+    new_pool: NewPool, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own close ends threads that all sessions of a process share, and can lock up for ever."""
+    with new_pool().lease(target) as lease:
+        closed: list[bool] = []
+        monkeypatch.setattr(ExecutePlanResponseReattachableIterator, "shutdown", lambda: closed.append(True))
+        lease.spark.__del__()
+        assert closed == []
+        assert lease.spark.sql("SELECT 1").collect()[0][0] == 1
 
 
 def test_a_closed_pool_gives_no_more(new_pool: NewPool, target: Target) -> None:

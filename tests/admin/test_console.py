@@ -1,0 +1,183 @@
+"""The operators' console: everything can be seen, no secret is, history stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import ApiToken
+from accounts.services import token_create
+from clusters.models import Cluster
+from ingestions.models import Credential, Heartbeat, Ingestion, LedgerEntry, Run, TableLease
+from tests.cast import (
+    QueryCount,
+    cluster,
+    ingestion,
+    make_cluster,
+    make_file,
+    make_ingestion,
+    make_run,
+    make_schema_version,
+    owner,
+    queries_of,
+    superuser,
+)
+
+__all__ = ["cluster", "ingestion", "owner", "queries_of", "superuser"]
+
+OURS = [model for app in ("accounts", "clusters", "ingestions") for model in apps.get_app_config(app).get_models()]
+SECRETS = ("secret-key-of-s3", "secret-token-of-a-cluster")
+
+
+def address(model: type[Model], page: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+@pytest.fixture
+def console(superuser: User) -> Client:
+    client = Client()
+    client.force_login(superuser)
+    return client
+
+
+@pytest.fixture
+def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
+    """One of everything; the text of a token."""
+    run = make_run(ingestion, files=2, errors=1)
+    make_file(ingestion, number=70, state="FAILED", reason="It is no gzip.", rows=None, run=run)
+    make_schema_version(ingestion, 1)
+    ingestion.credential = Credential.objects.create(
+        owner=owner, name="store", cloud="s3", secret={"aws_secret_access_key": SECRETS[0]}, public={"region_name": "x"}
+    )
+    ingestion.save()
+    Cluster.objects.update(token=SECRETS[1], last_test={"status": "success", "checks": []})
+    TableLease.objects.create(cluster=cluster, destination_key="lake.shop.orders", run=run, token="held")
+    Heartbeat.objects.create(kind="worker", process="host:1", started_at=timezone.now(), beat_at=timezone.now())
+    return token_create(user=owner, name="ci", scope="read")[1]
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_every_model_is_there_to_be_seen_without_its_secrets(model: type[Model], console: Client, full: str) -> None:
+    assert admin.site.is_registered(model)
+    listing = console.get(address(model, "changelist") + "?q=o")
+    assert listing.status_code == 200
+    row = model._default_manager.first()
+    assert row is not None, "the cast has none of it"
+    page = console.get(address(model, "change", row.pk))
+    assert page.status_code == 200
+    for answer in (console.get(address(model, "changelist")), page):
+        text = answer.content.decode()
+        assert full not in text
+        for secret in SECRETS:
+            assert secret not in text
+        assert " style=" not in text.split("<main", 1)[-1].split("</main>", 1)[0].replace(' style="display: none"', "")
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_history_cannot_be_rewritten(model: type[Model], console: Client, full: str) -> None:
+    row = model._default_manager.get(pk=model._default_manager.first().pk)  # type: ignore[union-attr]
+    assert console.get(address(model, "add")).status_code == 403
+    if model is not Cluster:
+        assert console.post(address(model, "change", row.pk), {"name": "x"}).status_code == 403
+    if model is not Ingestion:
+        assert console.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    assert model._default_manager.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_nobody_sees_it_without_leave(model: type[Model], owner: User, full: str) -> None:
+    client = Client()
+    assert client.get(address(model, "changelist")).status_code == 302
+    owner.is_staff = True
+    owner.save()
+    client.force_login(owner)
+    assert client.get(address(model, "changelist")).status_code == 403
+
+
+def test_one_who_may_look_may_not_act(owner: User, full: str, ingestion: Ingestion) -> None:
+    owner.is_staff = True
+    owner.save()
+    owner.user_permissions.add(Permission.objects.get(codename="view_ingestion"))
+    client = Client()
+    client.force_login(owner)
+    body = {"action": "run_now", "_selected_action": [str(ingestion.pk)]}
+    client.post(address(Ingestion, "changelist"), body)
+    assert not Run.objects.active().exists()
+
+
+@pytest.mark.parametrize("model", [Ingestion, Run, LedgerEntry], ids=lambda model: model.__name__)
+def test_a_longer_list_costs_no_more_queries(
+    model: type[Model], console: Client, owner: User, cluster: Cluster, queries_of: QueryCount
+) -> None:
+    def fill(count: int) -> None:
+        for number in range(count):
+            make_run(make_ingestion(owner, cluster, name=f"Feed {number}"), files=2, errors=1)
+
+    fill(1)
+    console.get(address(model, "changelist"))
+    few = queries_of(lambda: console.get(address(model, "changelist")))
+    fill(15)
+    assert queries_of(lambda: console.get(address(model, "changelist"))) == few <= 20
+
+
+def act(client: Client, model: type[Model], action: str, row: Model) -> str:
+    body = {"action": action, "_selected_action": [str(row.pk)]}
+    return client.post(address(model, "changelist"), body, follow=True).content.decode()
+
+
+def test_a_run_is_started_and_cancelled(console: Client, ingestion: Ingestion) -> None:
+    assert "a run is queued" in act(console, Ingestion, "run_now", ingestion)
+    assert "already active" in act(console, Ingestion, "run_now", ingestion)
+    run = Run.objects.get()
+    assert "the other files wait" in act(console, Run, "cancel", run)
+    assert "already ended" in act(console, Run, "cancel", run)
+
+
+def test_an_ingestion_is_deleted_by_its_service(console: Client, ingestion: Ingestion, full: str) -> None:
+    asked = console.get(address(Ingestion, "delete", ingestion.pk)).content.decode()
+    assert "its table and its files stay" in asked
+    console.post(address(Ingestion, "delete", ingestion.pk), {"post": "yes"})
+    assert not Ingestion.objects.exists()
+    assert not LedgerEntry.objects.exists()
+
+
+def test_a_token_is_revoked(console: Client, owner: User) -> None:
+    token, _ = token_create(user=owner, name="ci", scope="read")
+    assert "is revoked" in act(console, ApiToken, "revoke", token)
+    assert not ApiToken.objects.usable().exists()
+
+
+def test_a_connection_is_tested_and_the_fault_named(console: Client, owner: User) -> None:
+    away = make_cluster(owner, url="sc://127.0.0.1:9")
+    assert "cannot be reached" in act(console, Cluster, "test_connection", away)
+
+
+def test_a_cluster_is_changed_with_its_token_kept(console: Client, cluster: Cluster) -> None:
+    Cluster.objects.update(token=SECRETS[1])
+    page = address(Cluster, "change", cluster.pk)
+    body = {
+        "name": "Renamed", "spark_connect_url": cluster.url, "new_token": "", "workers": 3, "dbu_per_worker": 1,
+        "price_dbu_hour": 0.4, "price_storage_gb_month": 0.02, "currency": "EUR", "default_catalog": "lake",
+    }  # fmt: skip
+    saved = console.post(page, body)
+    assert saved.status_code == 302, saved.context["errors"]
+    changed = Cluster.objects.get()
+    assert (changed.name, changed.workers, changed.token) == ("Renamed", 3, SECRETS[1])
+    refused = console.post(page, {**body, "spark_connect_url": "sc://elsewhere"}).content.decode()
+    assert "its token is for the old one" in refused
+    assert console.post(page, {**body, "new_token": "next", "spark_connect_url": "sc://elsewhere"}).status_code == 302
+    changed.refresh_from_db()
+    assert (changed.url, changed.token) == ("sc://elsewhere:15002", "next")
+    assert "errornote" in console.post(page, {**body, "spark_connect_url": "sc://a?b"}).content.decode()
+
+
+def test_the_queues_own_schedules_are_out_of_reach(console: Client) -> None:
+    assert console.get("/admin/django_q/schedule/").status_code == 404
