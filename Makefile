@@ -78,6 +78,10 @@ format: ## rewrite the code in the project's style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+.PHONY: bench
+bench: setup ## what is fast, as ratios against what one would write by hand
+	$(PY) -m benchmarks.known_files
+
 .PHONY: screenshots
 screenshots: test-setup ## pictures of the pages of the running installation, in screenshots/
 	$(PY) -m tools.screenshots screenshots
