@@ -245,6 +245,7 @@ class Supervisor:
                 told = True
             time.sleep(0.05)
         keeper.end()
+        self.say(f"  {child.name} has ended")
 
     # --- one at a time, and signals --------------------------------------------------------------------------------
 

@@ -12,19 +12,22 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import FileError
 from ingestions.engine.sources.base import SparkAccess
 
-#: every address is a plain name: no globbing (which also stumbles over ``:`` in neighbours), no partition columns out
-#: of ``key=value`` folders, no file quietly left out.
+#: no partition columns out of ``key=value`` folders, no file quietly left out.
 READ_OPTIONS = {
-    "__globPaths__": "false",
     "recursiveFileLookup": "true",
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
 }
 
 
+#: every path is a pattern to Spark, and an address a plain name. A path whose patterns are all escaped is opened as it
+#: is, without a look at its neighbours.
+_PATTERN = re.compile(r"[\\{}\[\]*?]")
+
+
 def spark_path(address: str, access: SparkAccess) -> str:
-    """The path that the cluster opens. :class:`FileError` for names that Spark cannot read, so that they are set
-    aside with the reason and never silently left out."""
+    """The path that the cluster opens, escaped. :class:`FileError` for names that Spark cannot read, so that they are
+    set aside with the reason and never silently left out."""
     name = address.rsplit("/", 1)[-1]
     if _left_out(name):
         raise FileError(
@@ -41,7 +44,15 @@ def spark_path(address: str, access: SparkAccess) -> str:
             "Copy the object to a key without it.",
             path=address,
         )
-    return f"{access.scheme if scheme == access.ledger_scheme else scheme}://{rest}"
+    if scheme == "file" and ":" in name:  # Hadoop cannot name the checksum that it looks for beside it
+        raise FileError(
+            "unreadable_name",
+            f"Spark cannot open a local file with a colon in its name: {address}.",
+            "Rename the file. In object storage such names are no problem.",
+            path=address,
+        )
+    escaped = _PATTERN.sub(r"\\\g<0>", rest)
+    return f"{access.scheme if scheme == access.ledger_scheme else scheme}://{escaped}"
 
 
 def _left_out(name: str) -> bool:
@@ -71,10 +82,11 @@ def source_file(path: Any, access: SparkAccess) -> Any:
 
 def named_in(text: str, addresses: Iterable[str], access: SparkAccess) -> str | None:
     """The one of ``addresses`` that an error message of Spark names, if it names one."""
-    found = text.replace("\\", "")
+    plain = re.sub(r"\\(.)", r"\1", text)
+    written = (text, plain, unquote(text), unquote(plain))
     candidates = []
     for address in addresses:
         path = address.partition("://")[2]
-        if path in found or path in unquote(found):
+        if any(path in each for each in written):
             candidates.append(address)
     return max(candidates, key=len) if candidates else None

@@ -53,6 +53,14 @@ class Readers:
             F.col("_metadata.file_modification_time").alias("modified_at"),
         ]
 
+    def _file_columns_by_name(self) -> list[Expression]:
+        """Where the file has a column of its own called ``_metadata``, which hides Spark's: when it was written cannot
+        be read then."""
+        return [
+            source_file(F.input_file_name(), self.access).alias("source_file"),
+            F.lit(None).cast("timestamp").alias("modified_at"),
+        ]
+
     # csv
 
     def csv_texts(self, shape: Shape, addresses: Sequence[str]) -> Any:
@@ -94,7 +102,8 @@ class Readers:
         kept = [at for at, name in enumerate(names) if self.rules.target(name) is not None]
         source = [F.col(identifier(name)).alias(f"c{at}") for at, name in enumerate(names)]
         kinds = [field.type for field in fields.fields]
-        df = df.select(*source, *self._file_columns())
+        hidden = any(name.lower() == "_metadata" for name in names)
+        df = df.select(*source, *(self._file_columns_by_name() if hidden else self._file_columns()))
         keys = distinct(names)
         rest = [(keys[at], as_text(F.col(f"c{at}"), kinds[at])) for at in kept if at not in found]
         given = total([is_given(F.col(f"c{at}"), kinds[at]).cast("int") for at in kept])
