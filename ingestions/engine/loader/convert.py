@@ -14,6 +14,7 @@ from typing import Any
 
 import pyspark.sql.connect.functions as F
 
+from autoloader.lib.errors import ConfigError
 from ingestions.engine.schema import types
 
 Expression = Any  # a Column of Spark Connect; PySpark ships no types that hold for it
@@ -35,7 +36,7 @@ _INSTANT = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_CLOCK} ?{_ZONE}"
 #: Spark's ``from_json`` reads a number as a double before it gives its text. Quoted, its digits survive: the numbers
 #: with an exponent or more than 15 characters are, outside of strings. Possessive, so linear and without recursion.
 _DELICATE = (
-    r'((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-?+[0-9]++(?![0-9.eE])|-?+(?=[0-9.]{1,15}(?![0-9.eE]))[0-9.]++)*+)'
+    r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-?+[0-9]++(?![0-9.eE])|-?+(?=[0-9.]{1,15}(?![0-9.eE]))[0-9.]++)*+)'
     r"(-?+[0-9][0-9.eE+-]*+)"
 )
 
@@ -89,7 +90,17 @@ class Converter:
         return Conversion(pair["v"], F.coalesce(pair["ok"], F.lit(True)))
 
     def pair(self, text: Expression, type_: types.Type) -> Expression:
-        """For a nested type: struct<v, ok>, null where there is no text. Project it once, then use its parts."""
+        """For a nested type: struct<v, ok>, null where there is no text. Project it once, then use its parts.
+
+        Raises ConfigError for a type that is nested too deep to be made out of text.
+        """
+        if types.depth(type_) > types.MAX_DEPTH:
+            raise ConfigError(
+                "type_too_deep",
+                f"A column's type is nested deeper than {types.MAX_DEPTH} levels: {str(type_)[:200]}.",
+                "Make the inner part a string, which keeps its JSON as it was written.",
+                field="format.schema",
+            )
         return F.when(text.isNotNull() & (F.trim(text) != ""), self._pair(exact_numbers(text), type_))
 
     def objects(self, text: Expression) -> Expression:

@@ -143,7 +143,7 @@ class Inference:
             if error_class(error) == "COLUMN_ALREADY_EXISTS":  # a record with a key twice: nested values stay text
                 return {}
             raise
-        return {field.name: field.type for field in _fields(seen)}
+        return {field.name: types.shallow(field.type) for field in _fields(seen)}
 
     def _tokens(self, records: Any, names: Sequence[str]) -> dict[str, types.Type]:
         """For keys that Spark calls text: text throughout, moments in ISO form, or numbers with a few strays.

@@ -357,6 +357,14 @@ class SparkTableLoader:
     def _refresh(self) -> None:
         self.spark.sql(f"REFRESH TABLE {self.table}")
 
+    def _metadata(self, name: str) -> str:
+        """A metadata table, as it is now. Iceberg's cache takes a name with a dot apart when it drops what belongs to
+        a table, and so keeps its metadata tables as they were (seen with 1.10)."""
+        table = ddl.table_name(self.destination, name)
+        if "." in self.destination.table or "." in self.destination.database:
+            self.spark.sql(f"REFRESH TABLE {table}")
+        return table
+
     def _branch(self, branch: str) -> str:
         return ddl.table_name(self.destination, f"branch_{branch}")
 
@@ -369,7 +377,7 @@ class SparkTableLoader:
 
     def _history(self, *, totals: bool = False) -> tuple[History, int | None]:
         """All snapshots and refs in one query; with ``totals`` the rows that main's head says the table has."""
-        snapshots, refs = ddl.table_name(self.destination, "snapshots"), ddl.table_name(self.destination, "refs")
+        snapshots, refs = self._metadata("snapshots"), self._metadata("refs")
         total = "summary['total-records']" if totals else "NULL"
         rows = self.spark.sql(
             f"SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total FROM {refs} "  # noqa: S608  # names are quoted
@@ -386,7 +394,7 @@ class SparkTableLoader:
         return History(chain, heads), int(counted[0]) if counted and counted[0] is not None else None
 
     def _summary(self, snapshot_id: int) -> dict[str, str]:
-        snapshots = ddl.table_name(self.destination, "snapshots")
+        snapshots = self._metadata("snapshots")
         query = f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}"  # noqa: S608  # names are quoted
         rows = self.spark.sql(query).collect()
         return dict(rows[0]["summary"]) if rows else {}

@@ -114,6 +114,37 @@ def is_nested(type_: Type) -> bool:
     return isinstance(type_, Array | Map | Struct)
 
 
+#: levels of nesting that a conversion from text can have; its expression would exceed what protobuf's client decodes.
+MAX_DEPTH = 4
+
+
+def _inner(type_: Type) -> list[Type]:
+    if isinstance(type_, Struct):
+        return [field.type for field in type_.fields]
+    if isinstance(type_, Map):
+        return [type_.value]
+    return [type_.element] if isinstance(type_, Array) else []
+
+
+def depth(type_: Type) -> int:
+    """Levels of nesting: 0 for ``bigint``, 2 for ``array<struct<a:int>>``."""
+    return 1 + max((depth(each) for each in _inner(type_)), default=0) if is_nested(type_) else 0
+
+
+def shallow(type_: Type, levels: int = MAX_DEPTH) -> Type:
+    """The type with everything below so many levels as text (JSON stays as it was written): nothing is lost by it."""
+    if not is_nested(type_):
+        return type_
+    if levels == 0:
+        return STRING
+    if isinstance(type_, Struct):
+        return Struct(tuple(Field(field.name, shallow(field.type, levels - 1)) for field in type_.fields))
+    if isinstance(type_, Map):
+        return Map(type_.key, shallow(type_.value, levels - 1))
+    assert isinstance(type_, Array)
+    return Array(shallow(type_.element, levels - 1))
+
+
 def parse(text: str) -> Type:
     """One type. Raises :class:`ConfigError` (``bad_type``) for what is none, or none that Iceberg can hold."""
     parser = _Parser(text)

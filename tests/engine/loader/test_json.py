@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from tests.engine.loader.feed import Feed
+from autoloader.lib.errors import ConfigError
+from ingestions.engine.schema import types
+from tests.engine.loader.feed import Feed, json_shape
 
 pytestmark = pytest.mark.spark
 NewFeed = Callable[..., Feed]
@@ -243,3 +246,34 @@ def test_nested_values_in_arrays_and_maps(feed: NewFeed) -> None:
     assert (first["m"], first["b"]) == ({"k": 1.5, "l": None}, [[1], [], [2, 3]])
     assert json.loads(second["_rescued_data"])["o"] == '[{"x":"z"}]'
     assert loaded.rescued() == [{"o": '[{"x":"z"}]', "m": '{"k":"z"}', "b": '[["z"]]'}]
+
+
+def test_what_is_nested_too_deep_is_kept_as_its_text(feed: NewFeed) -> None:
+    """A GeoJSON document: features, geometry, polygons, rings, points, numbers."""
+    inner: Any = 1.5
+    for level in range(7):
+        inner = [inner] if level % 2 else {"a": inner, "b": level}
+    shapes = feed("json")
+    loaded = shapes.load(shapes.json("a.json", {"id": 1, "deep": inner}))
+    assert loaded.rescued() == []
+    assert types.depth(types.parse(shapes.types()["deep"])) == types.MAX_DEPTH
+    stored, wanted = loaded.one()["deep"], inner
+    for step in ("a", 0, "a"):
+        stored, wanted = stored[step], wanted[step]
+    assert json.loads(stored[0]) == wanted[0]
+
+
+def test_a_type_that_is_nested_too_deep_is_refused(feed: NewFeed) -> None:
+    shapes = feed("json", format=manual("d " + "array<" * 5 + "bigint" + ">" * 5))
+    shapes.evolve([])
+    with pytest.raises(ConfigError, match="nested deeper than 4 levels"):
+        shapes.load(shapes.json("a.json", {"d": [[[[[1]]]]]}), evolve=False)
+
+
+@pytest.mark.timeout(60)
+def test_a_large_document_takes_no_longer_than_its_length(feed: NewFeed) -> None:
+    """With a pattern that starts anew at each character, a megabyte without a long number takes minutes."""
+    many = feed("json")
+    rows = [{"title": f"number {at}", "n": at, "text": "x" * 200} for at in range(5000)]
+    entry = many.write("a.json", json.dumps(rows), json_shape(multiline="true"))
+    assert len(many.load(entry).rows) == 5000

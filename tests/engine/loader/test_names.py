@@ -48,7 +48,9 @@ def test_one_file_of_an_odd_name_among_others_is_read_alone(feed: NewFeed, name:
     assert [row["id"] for row in odd.load(odd.csv(name, "id,name\n1,x\n")).rows] == [1]
 
 
-@pytest.mark.parametrize("table", ["select", "a b", "a-b", "table", "1st", "naïve", "x;DROP", "tab`tick", "Group"])
+@pytest.mark.parametrize(
+    "table", ["select", "a b", "a-b", "table", "1st", "naïve", "x;DROP", "a.csv", "a.refs", "tab`tick", "Group"]
+)
 def test_a_table_of_any_name(feed: NewFeed, table: str) -> None:
     odd = feed(table=table, database="odd names")
     odd.load(odd.csv("a.csv", "id,name\n1,x\n"))
