@@ -115,7 +115,7 @@ def is_nested(type_: Type) -> bool:
 
 
 #: levels of nesting that a conversion from text can have; its expression would exceed what protobuf's client decodes.
-MAX_DEPTH = 4
+MAX_DEPTH = 3
 
 
 def _inner(type_: Type) -> list[Type]:
