@@ -73,6 +73,8 @@ class Ingestion(models.Model):
     destination_key = models.CharField(max_length=800, db_index=True)
     #: whether this ingestion created its table; only such a table may it drop.
     created_table = models.BooleanField(default=False)
+    #: a refresh that was begun and not ended (``full`` or ``new_only``): the next run finishes it before anything else.
+    refresh_mode = models.CharField(max_length=10, blank=True, default="")
     # kept, not counted: pages show them without touching the ledger.
     files_loaded = models.BigIntegerField(default=0)
     rows_loaded = models.BigIntegerField(default=0)

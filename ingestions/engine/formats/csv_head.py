@@ -12,8 +12,7 @@ from ingestions.engine import config
 DELIMITERS = (",", ";", "\t", "|")
 #: records that the delimiter is judged by.
 _SAMPLE = 100
-_WHOLE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)")
-_LAST = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+_END = re.compile(r"\r\n|\n|\r")
 
 
 class Incomplete(Exception):
@@ -93,15 +92,18 @@ class _Lines:
     """
 
     def __init__(self, text: str, complete: bool) -> None:
-        self._lines = (_LAST if complete else _WHOLE).finditer(text)
+        self._text = text
+        self._complete = complete
+        self._at = 0
         self.ran_out = False
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        match = next(self._lines, None)
-        if match is None:
-            self.ran_out = True
-            raise StopIteration
-        return match.group()
+        start, found = self._at, _END.search(self._text, self._at)
+        self._at = found.end() if found else len(self._text)
+        if found or (self._complete and start < self._at):
+            return self._text[start : self._at]
+        self.ran_out = True
+        raise StopIteration
