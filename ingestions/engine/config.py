@@ -138,7 +138,12 @@ class Destination(Part):
     table: Identifier
     write_mode: Literal["append", "overwrite", "merge"] = "append"
     merge_keys: list[str] = Field(default_factory=list)
+    #: merge: of several rows with one key the one with the highest value here counts.
     order_by: str | None = None
+    #: merge: what becomes of a row whose key is empty: kept as a row of its own and marked, or the batch fails.
+    null_keys: Literal["rescue", "fail"] = "rescue"
+    #: merge: a condition over the feed's columns (``op = 'D'``); a row that meets it deletes its key's row.
+    delete_when: str | None = Field(None, max_length=2000)
     sort_by: list[str] = Field(default_factory=list)
     properties: dict[str, str] = Field(default_factory=dict)
     partitioning: Partitioning = Field(default_factory=Partitioning)
