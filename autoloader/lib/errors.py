@@ -53,10 +53,14 @@ class AccessError(AutoloaderError):
     status = 502
 
 
-class SchemaStop(AutoloaderError):
-    """The files' shape changed in a way that the configuration says must stop the run."""
+class DataStop(AutoloaderError):
+    """The files hold what the configuration gives no rule for: nothing is published until a person decides."""
 
     status = 409
+
+
+class SchemaStop(DataStop):
+    """The files' shape changed in a way that the configuration says must stop the run."""
 
 
 class FileError(AutoloaderError):

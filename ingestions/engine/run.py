@@ -56,6 +56,8 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
             if context.store.cancel_requested():
                 return Outcome.CANCELLED
             batch = _next_batch(context)
+            if batch is None:
+                _optimize(context, loader)
         _sweep(context, loader)
     return Outcome.DONE
 
@@ -85,6 +87,9 @@ def _next_batch(context: Context) -> BatchState | None:
     if (batch := store.open_batch()) is not None:
         return batch
     limits = context.config.limits
+    if context.config.destination.write_mode == "overwrite":
+        chosen = _all_pending(context)
+        return store.begin_batch(chosen) if chosen else None
     after = 0
     while waiting := store.pending(limits.files_per_batch, after):
         after = waiting[-1].id
@@ -92,6 +97,16 @@ def _next_batch(context: Context) -> BatchState | None:
         if chosen := plan_batch(readable, limits):
             return store.begin_batch(chosen)
     return None
+
+
+def _all_pending(context: Context) -> list[Entry]:
+    """Every file that waits: what replaces a table is published at once, however many parts it is written in."""
+    found: list[Entry] = []
+    after = 0
+    while waiting := context.store.pending(context.config.limits.files_per_batch, after):
+        after = waiting[-1].id
+        found += _with_shapes(context, waiting)
+    return found
 
 
 def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
@@ -112,6 +127,17 @@ def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
         for entry in entries
         if entry.shape is not None or entry.id in shapes
     ]
+
+
+def _optimize(context: Context, loader: TableLoader) -> None:
+    """After the last batch. The rows are in the table: a failure costs order, no data, and the next run tries again."""
+    if not context.config.destination.optimization.z_ordering_enabled:
+        return
+    context.store.phase("rewriting files in z-order")
+    try:
+        logger.info("z-ordered", extra=dict(loader.optimize()))
+    except AutoloaderError as error:
+        logger.warning("not z-ordered", extra={"reason": error.message})
 
 
 def _sweep(context: Context, loader: TableLoader) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -304,6 +304,8 @@ class OrmStore:
                 detail=dict(outcome.detail),
                 ended_at=now,
             )
+            if outcome.left is not None:
+                self._supersede(row, outcome.left)
             if attempt is not None:
                 Attempt.objects.filter(branch=attempt.branch).update(state=Attempt.State.PUBLISHED, ended_at=now)
             Run.objects.filter(pk=self.run_id).update(
@@ -320,6 +322,32 @@ class OrmStore:
                 rows_loaded=F("rows_loaded") + rows,
                 bytes_loaded=F("bytes_loaded") + size,
             )
+
+    def _supersede(self, batch: Batch, left: Mapping[tuple[str, str], int]) -> None:
+        """Earlier files of which the batch replaced rows: none left is SUPERSEDED, fewer is said in the reason."""
+        earlier = self._ledger().filter(state=State.LOADED).exclude(batch_id=batch.pk)
+        gone: list[int] = []
+        for entry in earlier.only("id", "address", "batch_id", "rows").iterator(chunk_size=CHUNK):
+            count = left.get((str(entry.batch_id), entry.address), 0)
+            if count == 0:
+                gone.append(entry.pk)
+            elif count != entry.rows:
+                reason = f"{count} of its {entry.rows} rows are left: the others were replaced by batch {batch.pk}"
+                self._ledger().filter(pk=entry.pk).update(rows=count, reason=reason)
+        for start in range(0, len(gone), CHUNK):
+            self._ledger().filter(pk__in=gone[start : start + CHUNK]).update(
+                state=State.SUPERSEDED, reason=f"replaced by batch {batch.pk}", state_changed_at=self._now()
+            )
+
+    def unreadable(self) -> Sequence[str]:
+        later = self._ledger().filter(address=OuterRef("address"), pk__gt=OuterRef("pk"))
+        failed = self._ledger().filter(state=State.FAILED).exclude(Exists(later))
+        return list(failed.order_by("pk").values_list("address", flat=True)[:100])
+
+    def schema_known(self) -> bool:
+        return SchemaVersion.objects.filter(
+            ingestion_id=self.ingestion_id, destination_key=self.destination_key
+        ).exists()
 
     def stale_branches(self) -> Sequence[str]:
         return list(

@@ -35,6 +35,7 @@ from ingestions.engine.loader.base import (
     LostRace,
     Staged,
     TableState,
+    Trial,
 )
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
 
@@ -237,6 +238,21 @@ class MemoryLoader:
                 counts[(snapshot.batch, address)] += rows
         return counts
 
+    def adopted(self, batch_id: str, found: Found) -> Audit:
+        return Audit(self.batch_counts(batch_id))
+
+    def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
+        self.trip("check existing")
+
+    def trial(self, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
+        return Trial(tuple(columns), {}, {})
+
+    def planned(self, columns: Sequence[Column], table: TableState | None) -> tuple[str, ...]:
+        return ("CREATE TABLE",) if table is None else ("ALTER TABLE",)
+
+    def optimize(self) -> Mapping[str, object]:
+        return {}
+
     def drop_branch(self, branch: str) -> None:
         self.trip("before drop")
         self.table.refs.pop(branch, None)
@@ -271,6 +287,7 @@ class Ledger:
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     errors: list[AutoloaderError] = field(default_factory=list)
     cancel: bool = False
+    schemas: int = 0
 
 
 class MemoryStore:
@@ -404,6 +421,13 @@ class MemoryStore:
 
     def schema_changed(self, change: SchemaChange) -> None:
         self._write("schema changed")
+        self.ledger.schemas += 1
+
+    def schema_known(self) -> bool:
+        return self.ledger.schemas > 0
+
+    def unreadable(self) -> Sequence[str]:
+        return [row.file.address for row in self.ledger.rows.values() if row.state == State.FAILED]
 
     def table_created(self) -> None:
         self._write("table created")

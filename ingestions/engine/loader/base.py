@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from autoloader.lib.errors import TransientError
 from ingestions.engine.formats.shape import Shape
@@ -60,9 +60,10 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A published snapshot of a batch, found again."""
+    """A published snapshot of a batch, found again. ``attempt``: the branch it was staged on, where it says so."""
 
     snapshot_id: int
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Staged:
     added_records: int = 0
     added_bytes: int = 0
     added_files: int = 0
+    #: snapshots of this attempt that cannot carry its name (``DELETE`` and ``MERGE`` make them), oldest first.
+    own: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,38 @@ class Audit:
     files: Mapping[str, FileCount]  # by ledger address; a file without rows is missing
     unknown: tuple[Column, ...] = ()
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: rows of earlier batches that stay, per (``_batch_id``, ``_source_file``); ``None``: all of them do.
+    left: Mapping[tuple[str, str], int] | None = None
 
     @property
     def rows(self) -> int:
         return sum(count.rows for count in self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FileTrial:
+    """``given``: values per column that stand in it; the others of a row are empty, or rescued."""
+
+    rows: int
+    rescued_rows: int
+    given: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Files read as they would be loaded. ``rescued``: rows per key of ``_rescued_data``; ``shown``: some rows."""
+
+    columns: tuple[Column, ...]
+    files: Mapping[str, FileTrial]  # by ledger address; a file without rows is missing
+    rescued: Mapping[str, int]
+    shown: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def rows_read(self) -> int:
+        return sum(file.rows for file in self.files.values())
+
+    def given(self, column: str) -> int:
+        return sum(file.given.get(column, 0) for file in self.files.values())
 
 
 class TableLoader(Protocol):
@@ -136,6 +167,21 @@ class TableLoader(Protocol):
         """Fast-forward of main, after the branch's chain was checked to reach its base through this attempt's
         snapshots only. ``LostRace`` when main has moved.
         """
+
+    def adopted(self, batch_id: str, found: Found) -> Audit:
+        """What :meth:`audit` said of a batch that was published by an attempt whose outcome was never written down."""
+
+    def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
+        """For a table that somebody else made: whether these files fit into it. SchemaStop names both sides."""
+
+    def trial(self, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
+        """All rows of these files as they would be loaded into ``columns`` (with ours); nothing is written."""
+
+    def planned(self, columns: Sequence[Column], table: TableState | None) -> tuple[str, ...]:
+        """The DDL that :meth:`create` (without ``table``) or :meth:`add_columns` would run for ``columns``."""
+
+    def optimize(self) -> Mapping[str, object]:
+        """Lays the table's files out as the configuration says (z-order); what was rewritten."""
 
     def batch_counts(self, batch_id: str) -> Mapping[str, FileCount]:
         """Rows per ``_source_file`` of a published batch, read from main."""
