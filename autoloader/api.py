@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from ingestions.api import clusters, files, ingestions, problems, runs, tokens
+from ingestions.api import clusters, files, ingestions, looking, problems, runs, tokens
 from ingestions.api.parsing import StrictParser
 
 DESCRIPTION = """\
@@ -74,6 +74,8 @@ api = AutoloaderAPI(
     docs_url=None,  # /docs and /redoc have views of their own
     parser=StrictParser(),
 )
+api.add_router("/ingestions", looking.router)  # before paths with an id: a word may stand in its place
+api.add_router("/ingestions", looking.router)  # before paths with an id: a word may stand in its place
 api.add_router("/ingestions", ingestions.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)

@@ -161,6 +161,8 @@ class BatchLoad:
     def _loaded(self, attempt: AttemptState, audit: Audit, staged: Staged, *, adopted: bool = False) -> None:
         none, counts = FileCount(0, 0), audit.files
         detail = {**audit.detail, "adopted": True} if adopted else dict(audit.detail)
+        if staged.own:
+            detail["own_snapshots"] = [str(id_) for id_ in staged.own]
         files = tuple(
             FileOutcome(
                 entry.id,

@@ -7,13 +7,14 @@ does not mean are only counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Protocol
 
 from ingestions.engine import config
-from ingestions.engine.ledger import Known, NewEntry, State, Store
+from ingestions.engine.ledger import Known, NewEntry, State
 from ingestions.engine.sources.base import RemoteFile, Source
 from ingestions.engine.sources.location import Location, locate
 from ingestions.engine.sources.patterns import select
@@ -25,6 +26,13 @@ _SHOWN = 2
 _LOOKED_AT = 10_000
 #: states of an earlier version whose rows are in the table, or will be.
 _TAKEN = frozenset({State.DISCOVERED, State.CLAIMED, State.LOADED, State.QUARANTINED})
+
+
+class Recorder(Protocol):
+    """The part of a store that a listing needs."""
+
+    def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]: ...
+    def record(self, entries: Sequence[NewEntry]) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class Discovered:
 
 def discover(
     source: Source,
-    store: Store,
+    store: Recorder,
     source_config: config.Source,
     *,
     overwritten: str = "ignore",

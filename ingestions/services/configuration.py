@@ -73,13 +73,6 @@ def check(*, body: Any, user: Any) -> Checked:
             "Use the embedded cluster for local files, or put the files into object storage.",
             field="source.type",
         )
-    if config.destination.write_mode != "append":
-        raise ConfigError(
-            "write_mode_not_available",
-            f"The write mode {config.destination.write_mode!r} is not available yet.",
-            "Use append.",
-            field="destination.write_mode",
-        )
     return Checked(config, cluster, credentials, credential, tuple(_inactive(config)))
 
 
@@ -142,10 +135,6 @@ _LATER: tuple[tuple[str, Any], ...] = (
     ("format.columns", []),
     ("format.dedupe_content", False),
     ("format.bad_rows_limit", None),
-    ("destination.merge_keys", []),
-    ("destination.order_by", None),
-    ("destination.sort_by", []),
-    ("destination.optimization.z_ordering_enabled", False),
     ("schedule.frequency", None),
     ("schedule.backfill.enabled", False),
     ("transform.sql", None),

@@ -27,7 +27,6 @@ from ingestions.engine.ledger import (
     State,
     sources_of,
 )
-from ingestions.engine.sources.base import RemoteFile
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ledger import LedgerQuerySet
 
@@ -387,8 +386,7 @@ class OrmStore:
 
 
 def _entry(row: LedgerEntry) -> Entry:
-    file = RemoteFile(row.address, row.version, row.size_bytes, row.modified_at)
-    return Entry(row.pk, file, State(row.state), Shape.from_json(row.shape) if row.shape else None)
+    return Entry(row.pk, row.remote_file(), State(row.state), Shape.from_json(row.shape) if row.shape else None)
 
 
 def _attempt(row: Attempt) -> AttemptState:

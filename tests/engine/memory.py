@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -249,6 +249,12 @@ class MemoryLoader:
 
     def planned(self, columns: Sequence[Column], table: TableState | None) -> tuple[str, ...]:
         return ("CREATE TABLE",) if table is None else ("ALTER TABLE",)
+
+    def duplicate_keys(self) -> int:
+        return 0
+
+    def foreign_snapshots(self, own: Collection[int]) -> Sequence[int]:
+        return []
 
     def optimize(self) -> Mapping[str, object]:
         return {}

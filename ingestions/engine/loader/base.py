@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -191,6 +191,13 @@ class TableLoader(Protocol):
 
     def rows_by_batch_and_file(self) -> Mapping[tuple[str, str], int]:
         """Rows of the whole table per (``_batch_id``, ``_source_file``); rows without a batch id under ``""``."""
+
+    def duplicate_keys(self) -> int:
+        """Merge keys that stand more than once in the table; 0 where rows are not merged."""
+
+    def foreign_snapshots(self, own: Collection[int]) -> Sequence[int]:
+        """Snapshots of main that no attempt of ours made, newest first. ``own``: ours that cannot say so. Rewrites,
+        which change no row, are left out."""
 
     def drop_branch(self, branch: str) -> None: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any, TypeVar
@@ -446,6 +446,31 @@ class SparkTableLoader:
 
     def table_counts(self) -> Mapping[str, FileCount]:
         return self._read(counts.by_file, "counting rows per file")
+
+    def duplicate_keys(self) -> int:
+        mode = self.mode()
+        return self._read(lambda _: mode.duplicates() if mode else 0, "counting keys")
+
+    def foreign_snapshots(self, own: Collection[int]) -> Sequence[int]:
+        def run(_: Any) -> list[int]:
+            history, _totals = self.history()
+            changes = ("added-records", "deleted-records", "added-position-deletes", "added-equality-deletes")
+            nothing = " AND ".join(f"coalesce(summary['{change}'], '0') = '0'" for change in changes)
+            harmless = self.spark.sql(
+                f"SELECT snapshot_id FROM {self._metadata('snapshots')} "  # noqa: S608  # a quoted name
+                f"WHERE operation = 'replace' OR ({nothing})"
+            ).collect()
+            rewrites = {row["snapshot_id"] for row in harmless}
+            found = []
+            try:
+                for snapshot in history.ancestors(history.refs.get("main")):
+                    if not snapshot.attempt and snapshot.id not in own and snapshot.id not in rewrites:
+                        found.append(snapshot.id)
+            except BrokenChain:
+                pass  # older ones are expired: what is there is what can be told
+            return found
+
+        return self._read(run, "reading the history")
 
     def rows_by_batch_and_file(self) -> Mapping[tuple[str, str], int]:
         return self._read(counts.by_batch_and_file, "counting rows per batch and file")

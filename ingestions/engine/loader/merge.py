@@ -285,6 +285,15 @@ class Merge:
             "Run again; if it repeats, report it with the run's log.",
         )
 
+    def duplicates(self) -> int:
+        """Keys that stand more than once in the table."""
+        self._columns = self.loader.columns()
+        self.check(self._columns)
+        keys = ", ".join(self._quoted())
+        return self._count(
+            f"(SELECT {keys} FROM {self.loader.table} WHERE {self._given()} GROUP BY {keys} HAVING count(*) > 1)"  # noqa: S608
+        )
+
     def adopted(self, batch_id: str, found: Found) -> Audit:
         """From the staging table of the attempt that got through, which stays until its outcome is written."""
         staging = StagingTable(self.loader, found.attempt)

@@ -76,6 +76,9 @@ class Overwrite:
     def audited(self, audit: Audit, attempt: AttemptState) -> Audit:
         return replace(audit, left=self._left(self.loader.branch(attempt.branch), self.loader.batch_of(attempt)))
 
+    def duplicates(self) -> int:
+        return 0
+
     def adopted(self, batch_id: str, found: Found) -> Audit:
         return Audit(self.loader.batch_counts(batch_id), left=self._left(self.loader.table, batch_id))
 

@@ -34,8 +34,11 @@ _KEYS = 1000
 
 
 def run(loader: SparkTableLoader, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
-    """Reads all rows of these files against ``columns`` (a table's, ours included). ``show`` rows are handed out."""
-    optional = tuple(Column(column.name, column.type) for column in columns)
+    """Reads all rows of these files against ``columns``; ours are added where they are not among them. ``show`` rows
+    are handed out."""
+    named = {column.name for column in columns}
+    ours = [Column(name, type_) for name, type_ in METADATA_COLUMNS if name not in named]
+    optional = (*(Column(column.name, column.type) for column in columns), *ours)
     rows, _ = loader.frame(entries, TRIAL, optional)
     own = [column for column in optional if column.name not in {name for name, _ in METADATA_COLUMNS}]
     files = _files(rows, own)
