@@ -106,7 +106,7 @@ def _client_home(version: str) -> Path | None:
         return None
     home = Path(spec.origin).parent
     told = (home / "version.py").read_text(encoding="utf-8")
-    return home if f'"{version}"' in told else None
+    return home if re.search(rf"""['"]{re.escape(version)}['"]""", told) else None
 
 
 @dataclass

@@ -7,11 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+import pyspark
 import pytest
 
 from autoloader.lib.errors import ConfigError
-from clusters.embedded import EmbeddedServer, find_java, start_server
+from clusters.embedded import EmbeddedServer, Layout, find_java, start_server
 from clusters.sessions import SessionPool, Target
+from tools.bootstrap import JAR_LOCK, SPARK_FOR_TESTS
+from tools.fetch import read_lock
 
 
 def bundled_java() -> Path:
@@ -56,6 +59,19 @@ def test_a_machine_without_java_is_told_what_to_do(tmp_path: Path, monkeypatch: 
     with pytest.raises(ConfigError, match="needs Java 17 and found none") as told:
         find_java()
     assert "JAVA_HOME" in told.value.hint
+
+
+def test_the_spark_inside_of_the_client_is_found_by_its_version(tmp_path: Path) -> None:
+    """It is the second server that the tests can run against; its jars are fetched for them only."""
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    for jar in read_lock(JAR_LOCK, SPARK_FOR_TESTS):
+        (jars / jar.file_name).touch()
+    found = Layout.find(tmp_path, SPARK_FOR_TESTS)
+    assert found.home == Path(pyspark.__file__).parent
+    assert found.scala == "2.12"
+    with pytest.raises(ConfigError, match=r"Spark 3\.5\.6 is not in"):
+        Layout.find(tmp_path, "3.5.6")
 
 
 @pytest.fixture
