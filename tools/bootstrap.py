@@ -19,10 +19,12 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools import env_file
 from tools.fetch import FetchError, fetch, read_lock, repository
 from tools.programs import find_chromium, find_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
+env_file.load(ROOT / ".env")
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
 TOOLS = Path(os.environ.get("AUTOLOADER_TOOLS_DIR") or ROOT / ".tools").expanduser().absolute()
 JAR_LOCK = ROOT / "clusters" / "embedded.lock"
