@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import threading
+from contextvars import copy_context
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -55,7 +56,9 @@ class LeaseKeeper:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{run.pk}", daemon=True)
+        # its lines in the log carry the run's ids as well
+        within = copy_context()
+        self._thread = threading.Thread(target=within.run, args=(self._keep,), name=f"lease-{run.pk}", daemon=True)
         self.lost = False
 
     def __enter__(self) -> LeaseKeeper:

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from autoloader.lib.logs import log_context
 from ingestions.models import Run
 from ingestions.services.runs import run_enqueue
 
@@ -52,7 +53,8 @@ def _enqueue(run: Run, reason: str) -> bool:
         if not same.update(resume_at=None, enqueued_at=timezone.now()):
             return False
         run_enqueue(run=run)
-    logger.info("run enqueued again", extra={"run_id": str(run.pk), "reason": reason})
+    with log_context(run_id=str(run.pk), ingestion_id=str(run.ingestion_id)):
+        logger.info("run enqueued again", extra={"reason": reason})
     return True
 
 

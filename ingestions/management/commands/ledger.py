@@ -62,7 +62,7 @@ class Command(CliCommand):
             return Exit.OK
         self.table(
             ("id", "state", "rows", "snapshot", "file", "reason"),
-            ((row.pk, row.state, row.rows, row.snapshot_id, row.address, row.reason) for row in rows),
+            ((row.pk, row.state, row.rows, str(row.snapshot_id or ""), row.address, row.reason) for row in rows),
             "No file yet. Run the ingestion.",
         )
         return Exit.OK
