@@ -183,8 +183,9 @@ class SparkTableLoader:
                 raise self._read_failure(error, addresses, f"writing into {self.destination.key}") from error
             return self._staged(batch_id, attempt)
 
-    def _append(self, entries: Sequence[Entry], batch_id: str, attempt: AttemptState) -> None:
-        columns = self._columns()
+    def rows(self, entries: Sequence[Entry], *, batch_id: str, columns: Sequence[Column] = ()) -> Any:
+        """A frame of the files' rows with exactly the table's columns."""
+        columns = columns or self._columns()
         groups: dict[Shape, list[str]] = {}
         for entry in entries:
             if entry.shape is None:
@@ -198,7 +199,11 @@ class SparkTableLoader:
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
             rows = rows.coalesce(max(2, -(-size // BYTES_PER_TASK)))
-        writer = rows.writeTo(self._branch(attempt.branch))
+        return rows
+
+    def _append(self, entries: Sequence[Entry], batch_id: str, attempt: AttemptState) -> None:
+        columns = self._columns()
+        writer = self.rows(entries, batch_id=batch_id, columns=columns).writeTo(self._branch(attempt.branch))
         writer = writer.option(f"snapshot-property.{SNAPSHOT_BATCH}", batch_id)
         writer = writer.option(f"snapshot-property.{SNAPSHOT_ATTEMPT}", attempt.branch)
         if any(column.required for column in columns):
