@@ -41,7 +41,7 @@ class Promises:
         assert isinstance(shape, Shape)
         self.entries = [Entry(at, file, State.CLAIMED, shape) for at, file in enumerate(files)]
         self.access: SparkAccess = source.spark_access()
-        source.close()
+        self.source = source
         self._open(spark_url)
         self.loader.create(self.loader.infer(self.entries))
         self.attempts = 0
@@ -56,7 +56,11 @@ class Promises:
         from ingestions.engine.loader import open_loader
 
         loader = open_loader(
-            self.session.spark, session_id=self.session.session_id, config=self.config, access=self.access
+            self.session.spark,
+            session_id=self.session.session_id,
+            config=self.config,
+            access=self.access,
+            weigh=self.source.weigh,
         )
         assert isinstance(loader, SparkTableLoader)
         self.loader = loader
@@ -81,3 +85,4 @@ class Promises:
 
     def close(self) -> None:
         self.session.release()
+        self.source.close()

@@ -1,4 +1,4 @@
-"""A fast S3 server for the benchmarks (versitygw, built by ``tools.bootstrap s3-server``): what it serves is a folder."""
+"""A fast S3 server for the benchmarks: versitygw, built by ``tools.bootstrap s3-server``. It serves a folder."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class FastS3:
         for each in (objects, identities):
             each.mkdir(parents=True)
         command = [
-            str(S3_SERVER_PROGRAM), "--port", f"127.0.0.1:{self.port}", "--quiet", "--keep-alive", "--iam-dir", str(identities),
-            "posix", str(objects),
+            str(S3_SERVER_PROGRAM), "--port", f"127.0.0.1:{self.port}", "--quiet", "--keep-alive",
+            "--iam-dir", str(identities), "posix", str(objects),
         ]  # fmt: skip
         with (folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

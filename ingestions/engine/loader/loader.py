@@ -6,6 +6,7 @@ written by one attempt only, and main moves only if it stands where the branch b
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from ingestions.engine.loader.base import (
 )
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import Contention, commit_failure, is_missing_table, read_failure
+from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.infer import Inference
 from ingestions.engine.loader.matching import Rules, is_reserved, unmatched
 from ingestions.engine.loader.readers import Readers
@@ -58,7 +60,15 @@ MAX_UNKNOWN = 1000
 class SparkTableLoader:
     """The :class:`~ingestions.engine.loader.base.TableLoader` over Spark Connect and Iceberg."""
 
-    def __init__(self, spark: Any, *, session_id: str, config: IngestionConfig, access: SparkAccess) -> None:
+    def __init__(
+        self,
+        spark: Any,
+        *,
+        session_id: str,
+        config: IngestionConfig,
+        access: SparkAccess,
+        weigh: Weigh | None = None,
+    ) -> None:
         self.spark = spark
         self.session_id = session_id
         self.config = config
@@ -66,7 +76,9 @@ class SparkTableLoader:
         self.destination = config.destination
         self.table = ddl.table_name(config.destination)
         self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
-        self.readers = Readers(spark, config, access, self.rules)
+        self.readers = Readers(spark, config, access, self.rules, weigh)
+        self._our_columns_there = False  # as far as this loader has seen
+        self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
 
     # the table
@@ -79,7 +91,9 @@ class SparkTableLoader:
                 return None
             raise commit_failure(error, f"reading the table {self.destination.key}") from error
         history, rows = self._history(totals=True)
-        return TableState(self._columns(), history.refs.get("main"), rows)
+        columns = self._columns()
+        self._our_columns_there = {name for name, _ in METADATA_COLUMNS} <= {column.name for column in columns}
+        return TableState(columns, history.refs.get("main"), rows)
 
     def create(self, columns: Sequence[Column]) -> tuple[str, ...]:
         kept = [column for column in columns if not is_reserved(column.name)]
@@ -147,17 +161,20 @@ class SparkTableLoader:
     # stage, audit, publish
 
     def open_branch(self, branch: str) -> int | None:
-        self.add_columns(())
+        if not self._our_columns_there:
+            self.add_columns(())
 
         def run() -> int | None:
             self._refresh()
             self.spark.sql(f"ALTER TABLE {self.table} CREATE BRANCH {identifier(branch)}")
-            return self._history()[0].refs.get(branch)
+            history, _ = self._history()
+            self._opened = branch, history
+            return history.refs.get(branch)
 
         return self._committed(run, f"creating the branch {branch}")
 
     def find_batch(self, branch: str, batch_id: str) -> Found | None:
-        history, _ = self._history()
+        history = self._opened[1] if self._opened and self._opened[0] == branch else self._history()[0]
         head = history.refs.get(branch)
         try:
             found = history.find_batch(head, batch_id)
@@ -181,7 +198,10 @@ class SparkTableLoader:
                 self._append(entries, batch_id, attempt)
             except Exception as error:
                 raise self._read_failure(error, addresses, f"writing into {self.destination.key}") from error
-            return self._staged(batch_id, attempt)
+            staged = self._staged(batch_id, attempt)
+            if staged.snapshot_id is None:
+                self._check_silent(entries)
+            return staged
 
     def rows(self, entries: Sequence[Entry], *, batch_id: str, columns: Sequence[Column] = ()) -> Any:
         """A frame of the files' rows with exactly the table's columns."""
@@ -211,11 +231,11 @@ class SparkTableLoader:
         writer.append()
 
     def _staged(self, batch_id: str, attempt: AttemptState) -> Staged:
-        history, _ = self._history()
+        history, _ = self._history(detail_of=attempt.branch)
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
             raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was just staged.")
-        summary = self._summary(head.id)
+        summary = head.summary
         if not int(summary.get("added-records", 0)):
             return Staged(None)
         return Staged(
@@ -224,6 +244,22 @@ class SparkTableLoader:
             int(summary.get("added-files-size", 0)),
             int(summary.get("added-data-files", 0)),
         )
+
+    def _check_silent(self, entries: Sequence[Entry]) -> None:
+        """Files of which no row arrived: read by their paths they must have none, and be there. A folder's listing
+        leaves out what has gone without a word."""
+        folders = self.readers.folders
+        if not entries or not folders.used:
+            return
+        addresses = [entry.file.address for entry in entries]
+        try:
+            with folders.left_aside():
+                found = self.rows(entries, batch_id="").select(SOURCE_FILE).limit(1).collect()
+        except Exception as error:
+            raise self._read_failure(error, addresses, "looking for files without rows") from error
+        if found:
+            folders.distrust()
+            raise LostRace("files_missed", f"The listing of its folder did not show {found[0][SOURCE_FILE]}.")
 
     def audit(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Audit:
         if staged.snapshot_id is None:
@@ -244,6 +280,7 @@ class SparkTableLoader:
                 f"The staged batch holds {rows} rows{named}, and its snapshot says {staged.added_records}.",
                 "Nothing was published.",
             )
+        self._check_silent([entry for entry in entries if entry.file.address not in counts])
         return Audit(counts, self._unknown(asked, entries), {"unknown_keys": len(asked)} if asked else {})
 
     def _added(self, staged: Staged, attempt: AttemptState) -> Any:
@@ -285,10 +322,12 @@ class SparkTableLoader:
             return
         what = f"publishing the branch {attempt.branch}"
         with self._tagged(attempt):
-            self._committed(lambda: self._publish(attempt, staged.snapshot_id), what)
+            tries = itertools.count()
+            self._committed(lambda: self._publish(attempt, staged.snapshot_id, again=next(tries) > 0), what)
 
-    def _publish(self, attempt: AttemptState, snapshot_id: int | None) -> None:
-        self._refresh()
+    def _publish(self, attempt: AttemptState, snapshot_id: int | None, *, again: bool) -> None:
+        if again:  # the first time the table is as staging left it; where it is not, the commit is refused
+            self._refresh()
         history, _ = self._history()
         main = history.refs.get("main")
         if snapshot_id is None or (main is not None and history.holds(main, snapshot_id)):
@@ -318,8 +357,11 @@ class SparkTableLoader:
             )
 
     def drop_branch(self, branch: str) -> None:
+        tries = itertools.count()
+
         def run() -> None:
-            self._refresh()
+            if next(tries):
+                self._refresh()
             self.spark.sql(f"ALTER TABLE {self.table} DROP BRANCH IF EXISTS {identifier(branch)}")
 
         try:
@@ -380,29 +422,29 @@ class SparkTableLoader:
             for field in fields
         )
 
-    def _history(self, *, totals: bool = False) -> tuple[History, int | None]:
-        """All snapshots and refs in one query; with ``totals`` the rows that main's head says the table has."""
+    def _history(self, *, totals: bool = False, detail_of: str = "") -> tuple[History, int | None]:
+        """All snapshots and refs in one query; with ``totals`` the rows that main's head says the table has, with
+        ``detail_of`` the summaries of that attempt's snapshots."""
         snapshots, refs = self._metadata("snapshots"), self._metadata("refs")
         total = "summary['total-records']" if totals else "NULL"
+        own = f"summary[{literal(SNAPSHOT_ATTEMPT)}] = {literal(detail_of)}"
+        detail = f"CASE WHEN {own} THEN summary END" if detail_of else "NULL"
         rows = self.spark.sql(
-            f"SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total FROM {refs} "  # noqa: S608  # names are quoted
+            "SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total, "  # noqa: S608  # names are quoted
+            f"NULL AS detail FROM {refs} "
             f"UNION ALL SELECT NULL, snapshot_id, parent_id, summary[{literal(SNAPSHOT_BATCH)}], "
-            f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total} FROM {snapshots}"
+            f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total}, {detail} FROM {snapshots}"
         ).collect()
         chain = {
-            row["snapshot_id"]: Snapshot(row["snapshot_id"], row["parent_id"], row["batch"], row["attempt"])
+            row["snapshot_id"]: Snapshot(
+                row["snapshot_id"], row["parent_id"], row["batch"], row["attempt"], dict(row["detail"] or {})
+            )
             for row in rows
             if row["name"] is None
         }
         heads = {row["name"]: row["snapshot_id"] for row in rows if row["name"] is not None}
         counted = [row["total"] for row in rows if row["name"] is None and row["snapshot_id"] == heads.get("main")]
         return History(chain, heads), int(counted[0]) if counted and counted[0] is not None else None
-
-    def _summary(self, snapshot_id: int) -> dict[str, str]:
-        snapshots = self._metadata("snapshots")
-        query = f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}"  # noqa: S608  # names are quoted
-        rows = self.spark.sql(query).collect()
-        return dict(rows[0]["summary"]) if rows else {}
 
     def _committed(self, run: Callable[[], T], what: str) -> T:
         """Runs a metadata change; contention is a matter of trying again, a few times."""
