@@ -136,7 +136,7 @@ def loader_open(*, run: Run, config: IngestionConfig, source: Source) -> Iterato
     with sessions.pool().lease(
         target, timezone=config.format.timezone, conf=access.conf, fingerprint=access.fingerprint
     ) as lease:
-        yield open_loader(lease.spark, session_id=lease.session_id, config=config, access=access)
+        yield open_loader(lease.spark, session_id=lease.session_id, config=config, access=access, weigh=source.weigh)
 
 
 def _frozen(run: Run) -> IngestionConfig:

@@ -21,6 +21,7 @@ from ingestions.engine.ledger import (
     BatchOutcome,
     BatchState,
     Entry,
+    FileOutcome,
     Known,
     NewEntry,
     SchemaChange,
@@ -32,6 +33,8 @@ from ingestions.models.ledger import LedgerQuerySet
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
 CHUNK = 5000
+#: statements that write the counts of a batch, before rows are written together.
+STATEMENTS = 100
 FILES_KEPT_IN_SCHEMA_VERSION = 20
 
 
@@ -271,29 +274,25 @@ class OrmStore:
             if row.state == Batch.State.LOADED:
                 return
             now = self._now()
-            counts = {file.entry_id: file for file in outcome.files}
-            entries = list(self._ledger().filter(batch_id=batch.id, state=State.CLAIMED))
-            for entry in entries:
-                count = counts.get(entry.pk)
-                entry.rows = count.rows if count else 0
-                entry.rescued_rows = count.rescued_rows if count else 0
-                entry.state = State.LOADED
-                entry.reason = ""
-                entry.error_code = ""
-                entry.snapshot_id = outcome.snapshot_id
-                entry.run_id = self.run_id
-                entry.state_changed_at = now
-            LedgerEntry.objects.bulk_update(
-                entries,
-                ["rows", "rescued_rows", "state", "reason", "error_code", "snapshot_id", "run", "state_changed_at"],
-                batch_size=500,
+            claimed = self._ledger().filter(batch_id=batch.id, state=State.CLAIMED)
+            sizes = dict(claimed.values_list("pk", "size_bytes"))
+            counts = [file for file in outcome.files if file.entry_id in sizes]
+            claimed.update(
+                rows=0,
+                rescued_rows=0,
+                state=State.LOADED,
+                reason="",
+                error_code="",
+                snapshot_id=outcome.snapshot_id,
+                run_id=self.run_id,
+                state_changed_at=now,
             )
-            rows = sum(entry.rows or 0 for entry in entries)
-            rescued = sum(entry.rescued_rows or 0 for entry in entries)
-            size = sum(entry.size_bytes for entry in entries)
+            self._set_rows(counts)
+            rows, rescued = sum(count.rows for count in counts), sum(count.rescued_rows for count in counts)
+            size = sum(sizes.values())
             Batch.objects.filter(pk=batch.id).update(
                 state=Batch.State.LOADED,
-                files=len(entries),
+                files=len(sizes),
                 bytes=size,
                 rows=rows,
                 rescued_rows=rescued,
@@ -308,7 +307,7 @@ class OrmStore:
             if attempt is not None:
                 Attempt.objects.filter(branch=attempt.branch).update(state=Attempt.State.PUBLISHED, ended_at=now)
             Run.objects.filter(pk=self.run_id).update(
-                files_loaded=F("files_loaded") + len(entries),
+                files_loaded=F("files_loaded") + len(sizes),
                 bytes_done=F("bytes_done") + size,
                 bytes_written=F("bytes_written") + outcome.bytes_written,
                 rows_done=F("rows_done") + rows,
@@ -317,7 +316,7 @@ class OrmStore:
                 transient_failures=0,
             )
             Ingestion.objects.filter(pk=self.ingestion_id).update(
-                files_loaded=F("files_loaded") + len(entries),
+                files_loaded=F("files_loaded") + len(sizes),
                 rows_loaded=F("rows_loaded") + rows,
                 bytes_loaded=F("bytes_loaded") + size,
             )
@@ -347,6 +346,21 @@ class OrmStore:
         return SchemaVersion.objects.filter(
             ingestion_id=self.ingestion_id, destination_key=self.destination_key
         ).exists()
+
+    def _set_rows(self, counts: Sequence[FileOutcome]) -> None:
+        """Files with equal counts share a statement; where hardly any are equal, many rows do."""
+        equal: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for count in counts:
+            if not count.rows:  # as they are
+                continue
+            equal[count.rows, count.rescued_rows].append(count.entry_id)
+        if len(equal) <= STATEMENTS:
+            for (rows, rescued), ids in equal.items():
+                for start in range(0, len(ids), CHUNK):
+                    self._ledger().filter(id__in=ids[start : start + CHUNK]).update(rows=rows, rescued_rows=rescued)
+            return
+        entries = [LedgerEntry(pk=count.entry_id, rows=count.rows, rescued_rows=count.rescued_rows) for count in counts]
+        LedgerEntry.objects.bulk_update(entries, ["rows", "rescued_rows"], batch_size=200)
 
     def stale_branches(self) -> Sequence[str]:
         return list(

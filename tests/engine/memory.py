@@ -71,6 +71,9 @@ class MemorySource:
             raise FileError("file_gone", f"{address} is gone.", path=address)
         return self.files[address][start : start + length] if start >= 0 else self.files[address][start:]
 
+    def weigh(self, folder: str, limit: int) -> int | None:
+        return None
+
     def spark_access(self) -> SparkAccess:
         return SparkAccess("memory", "memory")
 

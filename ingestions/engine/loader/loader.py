@@ -6,6 +6,7 @@ written by one attempt only, and main moves only if it stands where the branch b
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ from ingestions.engine.loader.base import (
 )
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import Contention, commit_failure, is_missing_table, read_failure
+from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.infer import Inference
 from ingestions.engine.loader.matching import Rules, is_reserved, unmatched
 from ingestions.engine.loader.merge import Merge
@@ -62,7 +64,15 @@ MAX_UNKNOWN = 1000
 class SparkTableLoader:
     """The :class:`~ingestions.engine.loader.base.TableLoader` over Spark Connect and Iceberg."""
 
-    def __init__(self, spark: Any, *, session_id: str, config: IngestionConfig, access: SparkAccess) -> None:
+    def __init__(
+        self,
+        spark: Any,
+        *,
+        session_id: str,
+        config: IngestionConfig,
+        access: SparkAccess,
+        weigh: Weigh | None = None,
+    ) -> None:
         self.spark = spark
         self.session_id = session_id
         self.config = config
@@ -70,7 +80,9 @@ class SparkTableLoader:
         self.destination = config.destination
         self.table = ddl.table_name(config.destination)
         self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
-        self.readers = Readers(spark, config, access, self.rules)
+        self.readers = Readers(spark, config, access, self.rules, weigh)
+        self._our_columns_there = False  # as far as this loader has seen
+        self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
         self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
 
@@ -84,7 +96,9 @@ class SparkTableLoader:
                 return None
             raise commit_failure(error, f"reading the table {self.destination.key}") from error
         history, rows = self.history(totals=True)
-        return TableState(self.columns(), history.refs.get("main"), rows)
+        columns = self.columns()
+        self._our_columns_there = {name for name, _ in METADATA_COLUMNS} <= {column.name for column in columns}
+        return TableState(columns, history.refs.get("main"), rows)
 
     def create(self, columns: Sequence[Column]) -> tuple[str, ...]:
         namespace, table, *order = self.planned(columns, None)
@@ -202,17 +216,20 @@ class SparkTableLoader:
     # stage, audit, publish
 
     def open_branch(self, branch: str) -> int | None:
-        self.add_columns(())
+        if not self._our_columns_there:
+            self.add_columns(())
 
         def run() -> int | None:
             self.refresh()
             self.spark.sql(f"ALTER TABLE {self.table} CREATE BRANCH {identifier(branch)}")
-            return self.history()[0].refs.get(branch)
+            history, _ = self.history()
+            self._opened = branch, history
+            return history.refs.get(branch)
 
         return self._committed(run, f"creating the branch {branch}")
 
     def find_batch(self, branch: str, batch_id: str) -> Found | None:
-        history, _ = self.history()
+        history = self._opened[1] if self._opened and self._opened[0] == branch else self.history()[0]
         head = history.refs.get(branch)
         try:
             found = history.find_batch(head, batch_id)
@@ -244,7 +261,10 @@ class SparkTableLoader:
             return mode.stage(entries, batch_id, attempt)
         rows, columns = self.frame(entries, batch_id)
         self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
-        return self._staged(batch_id, attempt)
+        staged = self._staged(batch_id, attempt)
+        if staged.snapshot_id is None:
+            self._check_silent(entries)
+        return staged
 
     def frame(
         self, entries: Sequence[Entry], batch_id: str, columns: tuple[Column, ...] | None = None
@@ -290,11 +310,11 @@ class SparkTableLoader:
         return head
 
     def _staged(self, batch_id: str, attempt: AttemptState) -> Staged:
-        history, _ = self.history()
+        history, _ = self.history(detail_of=attempt.branch)
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
             raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was just staged.")
-        summary = self.summary(head.id)
+        summary = head.summary
         if not int(summary.get("added-records", 0)):
             return Staged(None)
         return Staged(
@@ -303,6 +323,22 @@ class SparkTableLoader:
             int(summary.get("added-files-size", 0)),
             int(summary.get("added-data-files", 0)),
         )
+
+    def _check_silent(self, entries: Sequence[Entry]) -> None:
+        """Files of which no row arrived: read by their paths they must have none, and be there. A folder's listing
+        leaves out what has gone without a word."""
+        folders = self.readers.folders
+        if not entries or not folders.used:
+            return
+        addresses = [entry.file.address for entry in entries]
+        try:
+            with folders.left_aside():
+                found = self.frame(entries, "")[0].select(SOURCE_FILE).limit(1).collect()
+        except Exception as error:
+            raise self._read_failure(error, addresses, "looking for files without rows") from error
+        if found:
+            folders.distrust()
+            raise LostRace("files_missed", f"The listing of its folder did not show {found[0][SOURCE_FILE]}.")
 
     def audit(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Audit:
         if staged.snapshot_id is None:
@@ -324,6 +360,7 @@ class SparkTableLoader:
                 f"The staged batch holds {rows} rows{named}, and its snapshot says {staged.added_records}.",
                 "Nothing was published.",
             )
+        self._check_silent([entry for entry in entries if entry.file.address not in by_file])
         unknown = self._unknown(asked, entries)
         detail = {"unknown_keys": len(asked)} if asked else {}
         if mode is None or unknown:
@@ -390,11 +427,13 @@ class SparkTableLoader:
             return
         what = f"publishing the branch {attempt.branch}"
         with self._tagged(attempt):
-            self._committed(lambda: self._publish(attempt, staged), what)
+            tries = itertools.count()
+            self._committed(lambda: self._publish(attempt, staged, again=next(tries) > 0), what)
 
-    def _publish(self, attempt: AttemptState, staged: Staged) -> None:
+    def _publish(self, attempt: AttemptState, staged: Staged, *, again: bool) -> None:
         snapshot_id = staged.snapshot_id
-        self.refresh()
+        if again:  # the first time the table is as staging left it; where it is not, the commit is refused
+            self.refresh()
         history, _ = self.history()
         main = history.refs.get("main")
         if snapshot_id is None or (main is not None and history.holds(main, snapshot_id)):
@@ -425,8 +464,11 @@ class SparkTableLoader:
             )
 
     def drop_branch(self, branch: str) -> None:
+        tries = itertools.count()
+
         def run() -> None:
-            self.refresh()
+            if next(tries):
+                self.refresh()
             self.spark.sql(f"ALTER TABLE {self.table} DROP BRANCH IF EXISTS {identifier(branch)}")
             if self.mode() is not None:
                 StagingTable(self, branch).drop()
@@ -512,17 +554,23 @@ class SparkTableLoader:
             for field in fields
         )
 
-    def history(self, *, totals: bool = False) -> tuple[History, int | None]:
-        """All snapshots and refs in one query; with ``totals`` the rows that main's head says the table has."""
+    def history(self, *, totals: bool = False, detail_of: str = "") -> tuple[History, int | None]:
+        """All snapshots and refs in one query; with ``totals`` the rows that main's head says the table has, with
+        ``detail_of`` the summaries of that attempt's snapshots."""
         snapshots, refs = self._metadata("snapshots"), self._metadata("refs")
         total = "summary['total-records']" if totals else "NULL"
+        own = f"summary[{literal(SNAPSHOT_ATTEMPT)}] = {literal(detail_of)}"
+        detail = f"CASE WHEN {own} THEN summary END" if detail_of else "NULL"
         rows = self.spark.sql(
-            f"SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total FROM {refs} "  # noqa: S608  # names are quoted
+            "SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total, "  # noqa: S608  # names are quoted
+            f"NULL AS detail FROM {refs} "
             f"UNION ALL SELECT NULL, snapshot_id, parent_id, summary[{literal(SNAPSHOT_BATCH)}], "
-            f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total} FROM {snapshots}"
+            f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total}, {detail} FROM {snapshots}"
         ).collect()
         chain = {
-            row["snapshot_id"]: Snapshot(row["snapshot_id"], row["parent_id"], row["batch"], row["attempt"])
+            row["snapshot_id"]: Snapshot(
+                row["snapshot_id"], row["parent_id"], row["batch"], row["attempt"], dict(row["detail"] or {})
+            )
             for row in rows
             if row["name"] is None
         }
