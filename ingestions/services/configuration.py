@@ -62,6 +62,8 @@ def check(*, body: Any, user: Any) -> Checked:
     config, credentials = split_secrets(parse(body))
     cluster = _cluster(config, user)
     credential = _credential(config, credentials, user)
+    if credential is None and credentials is not None:
+        _refuse_masks(credentials)
     _check_zone(config.format.timezone, "format.timezone")
     _check_zone(config.schedule.timezone, "schedule.timezone")
     formats.validate(config.format)
@@ -72,13 +74,6 @@ def check(*, body: Any, user: Any) -> Checked:
             f"The cluster {cluster.name!r} cannot read files of this machine.",
             "Use the embedded cluster for local files, or put the files into object storage.",
             field="source.type",
-        )
-    if config.destination.write_mode != "append":
-        raise ConfigError(
-            "write_mode_not_available",
-            f"The write mode {config.destination.write_mode!r} is not available yet.",
-            "Use append.",
-            field="destination.write_mode",
         )
     return Checked(config, cluster, credentials, credential, tuple(_inactive(config)))
 
@@ -107,7 +102,7 @@ def _credential(config: IngestionConfig, inline: Credentials | None, user: Any) 
         raise ConfigError(
             "two_credentials",
             "Both source.credentials and source.credential_id are given.",
-            "Give one of them.",
+            "Give one of them: kept credentials that others may share are never changed by an ingestion's own parts.",
             field="source.credential_id",
         )
     try:
@@ -117,6 +112,18 @@ def _credential(config: IngestionConfig, inline: Credentials | None, user: Any) 
     if credential is None:
         raise ConfigError("unknown_credential", f"There is no credential {wanted!r}.", "", field="source.credential_id")
     return credential
+
+
+def _refuse_masks(credentials: Credentials) -> None:
+    """``***`` keeps a secret where there is one to keep; as a secret it would be a mistake."""
+    for name, value in credentials.model_dump(exclude_defaults=True).items():
+        if value == MASK:
+            raise ConfigError(
+                "secret_missing",
+                f"{name} is {MASK}, which keeps a secret that is set, and there is none to keep.",
+                "Give the secret itself.",
+                field=f"source.credentials.{name}",
+            )
 
 
 def _all_masked(credentials: Credentials) -> bool:
