@@ -6,14 +6,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from pydantic import ValidationError
 
 from autoloader.lib.errors import ConfigError
 from clusters.models import Cluster
-from ingestions.engine import formats, sources
+from ingestions.engine import formats, rules, sources
 from ingestions.engine.config import MASK, Credentials, IngestionConfig, split_secrets
 from ingestions.models import Credential
 
@@ -64,8 +63,8 @@ def check(*, body: Any, user: Any) -> Checked:
     credential = _credential(config, credentials, user)
     if credential is None and credentials is not None:
         _refuse_masks(credentials)
-    _check_zone(config.format.timezone, "format.timezone")
-    _check_zone(config.schedule.timezone, "schedule.timezone")
+    rules.check(config)
+    rules.check_credentials(config.source.type, credentials)
     formats.validate(config.format)
     sources.validate(config.source, credentials, local_roots=settings.LOCAL_ROOTS)
     if config.source.type == "local" and not cluster.is_embedded:
@@ -131,26 +130,12 @@ def _all_masked(credentials: Credentials) -> bool:
     return bool(given) and all(value == MASK for value in given)
 
 
-def _check_zone(name: str, field: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            "unknown_timezone",
-            f"There is no time zone {name!r}.",
-            "Use an IANA name, such as Europe/Berlin.",
-            field=field,
-        ) from None
-
-
 #: fields that are kept for later: (dotted path, value that means "not used").
 _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
     ("format.columns", []),
     ("format.dedupe_content", False),
     ("format.bad_rows_limit", None),
-    ("destination.merge_keys", []),
-    ("destination.order_by", None),
     ("destination.sort_by", []),
     ("destination.optimization.z_ordering_enabled", False),
     ("schedule.frequency", None),
