@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from ingestions.api import clusters, files, ingestions, lifecycle, problems, runs, tokens
+from ingestions.api import clusters, exchange, files, ingestions, lifecycle, problems, runs, tokens
 from ingestions.api.parsing import StrictParser
 
 DESCRIPTION = """\
@@ -78,5 +78,6 @@ api.add_router("/ingestions", ingestions.router)
 api.add_router("/ingestions", lifecycle.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
+api.add_router("", exchange.router)
 api.add_router("/clusters", clusters.router)
 api.add_router("/tokens", tokens.router)

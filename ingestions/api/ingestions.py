@@ -86,11 +86,7 @@ def update(request: ApiRequest, ingestion_id: Id, body: IngestionChanges) -> dic
     409 `stale_edit`, and `errors` tells what was changed meanwhile.
     """
     ingestion = find.ingestion(request, ingestion_id)
-    edited = ingestion_update(ingestion=ingestion, changes=given(body), user=request.auth.user)
-    return {
-        **present.ingestion(edited.ingestion, warnings=edited.warnings),
-        "effects": list(edited.effects),
-    }
+    return present.edited(ingestion_update(ingestion=ingestion, changes=given(body), user=request.auth.user))
 
 
 @router.delete(

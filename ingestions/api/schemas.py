@@ -99,6 +99,21 @@ class IngestionEdited(IngestionAnswer):
     effects: list[str] = Field(description="What the edit means for the table and the ledger; empty: nothing changed.")
 
 
+class ImportedIngestion(Answer):
+    id: Id
+    name: str
+    action: Literal["created", "updated", "unchanged"]
+    effects: list[str]
+    warnings: list[str]
+
+
+class ImportAnswer(Answer):
+    created: int
+    updated: int
+    unchanged: int
+    ingestions: list[ImportedIngestion] = Field(description="In the order of the documents.")
+
+
 # ---- runs
 
 

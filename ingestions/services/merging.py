@@ -9,16 +9,16 @@ from typing import Any
 FREE = (("destination", "properties"), ("format", "schema", "hints"))
 
 
-def merged(old: Any, new: Any, at: tuple[str, ...] = ()) -> Any:
+def merged(old: Any, new: Any, at: tuple[str, ...] = (), *, free: tuple[tuple[str, ...], ...] = FREE) -> Any:
     """``new`` laid over ``old``; neither is changed."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return new
     result = {**old}
     for key, value in new.items():
-        if value is None and at in FREE:
+        if value is None and at in free:
             result.pop(key, None)
         else:
-            result[key] = merged(old.get(key), value, (*at, str(key)))
+            result[key] = merged(old.get(key), value, (*at, str(key)), free=free)
     return result
 
 
