@@ -12,10 +12,16 @@ EVERYWHERE = (401, 403, 500, 503)
 
 
 def operation(
-    operation_id: str, *, scope: str, ok: dict[int, Any], problems: tuple[int, ...] = (), by_alias: bool = False
+    operation_id: str,
+    *,
+    scope: str,
+    ok: dict[int, Any],
+    problems: tuple[int, ...] = (),
+    by_alias: bool = False,
+    extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for ninja's route decorators. ``ok`` maps the statuses of success to their models,
-    ``problems`` lists further statuses of failure.
+    ``problems`` lists further statuses of failure; ``extra`` is what the document says beside these.
     """
     failures = dict.fromkeys(sorted({*EVERYWHERE, *problems}), Problem)
     return {
@@ -24,5 +30,5 @@ def operation(
         "response": {**ok, **failures},
         "by_alias": by_alias,
         "exclude_unset": True,  # an answer shows what it was given, no defaults beside it
-        "openapi_extra": {"x-scope": scope},
+        "openapi_extra": {"x-scope": scope, **(extra or {})},
     }

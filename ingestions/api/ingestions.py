@@ -6,18 +6,20 @@ from typing import Annotated, Any
 
 from django.db.models import Q
 from django.http import HttpResponse
-from ninja import Header, Query, Router, Status
+from ninja import Query, Router, Status
 
 from autoloader.lib.errors import ConfigError
 from ingestions.api import find
 from ingestions.api.auth import ApiRequest
+from ingestions.api.changes import IngestionChanges, given
 from ingestions.api.documented import operation
 from ingestions.api.paging import Limit, Offset, page
 from ingestions.api.parsing import SearchText
-from ingestions.api.schemas import Id, IngestionAnswer, IngestionStatus, RunAccepted, ShortText
+from ingestions.api.schemas import Id, IdempotencyKey, IngestionAnswer, IngestionEdited, IngestionStatus, RunAccepted
 from ingestions.engine.config import IngestionConfig
 from ingestions.models import Ingestion
 from ingestions.services import present
+from ingestions.services.editing import ingestion_update
 from ingestions.services.ingestions import ingestion_create, ingestion_delete
 from ingestions.services.runs import run_start
 
@@ -67,6 +69,26 @@ def show(request: ApiRequest, ingestion_id: Id) -> dict[str, Any]:
     return present.ingestion(find.ingestion(request, ingestion_id))
 
 
+@router.put(
+    "/{ingestion_id}",
+    summary="Change an ingestion",
+    **operation(
+        "ingestion_update",
+        scope="write",
+        ok={200: IngestionEdited},
+        problems=(400, 404, 409, 413, 422),
+        by_alias=True,
+    ),
+)
+def update(request: ApiRequest, ingestion_id: Id, body: IngestionChanges) -> dict[str, Any]:
+    """Objects merge deeply, lists and null replace; what is left out stays. `***` keeps a secret. `effects` says what
+    the edit means for the table and the ledger. With `config_version` an edit over an older version is refused with
+    409 `stale_edit`, and `errors` tells what was changed meanwhile.
+    """
+    ingestion = find.ingestion(request, ingestion_id)
+    return present.edited(ingestion_update(ingestion=ingestion, changes=given(body), user=request.auth.user))
+
+
 @router.delete(
     "/{ingestion_id}",
     summary="Delete an ingestion",
@@ -98,10 +120,7 @@ def delete(
 def run(
     request: ApiRequest,
     ingestion_id: Id,
-    idempotency_key: Annotated[
-        ShortText | None,
-        Header(None, description="The same key answers with the same run again, however often it is sent."),
-    ],
+    idempotency_key: IdempotencyKey,
 ) -> Status[dict[str, str]]:
     """One run at a time: 409 while another one of this ingestion is queued or running, with its `run_id`."""
     ingestion = find.ingestion(request, ingestion_id)

@@ -95,6 +95,7 @@ def of_error(error: AutoloaderError) -> JsonResponse:
         errors=getattr(error, "errors", None),
         needed_scope=getattr(error, "needed", None) or None,
         run_id=getattr(error, "run_id", None),
+        config_version=getattr(error, "config_version", None),
     )
     if error.status == HTTPStatus.UNAUTHORIZED and error.code == "invalid_token":
         response["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'

@@ -13,10 +13,10 @@ from ingestions.api.documented import operation
 from ingestions.api.files import FileState, files_page
 from ingestions.api.paging import After, Limit, Offset, page
 from ingestions.api.parsing import SearchText
-from ingestions.api.schemas import FileAnswer, Id, RunAnswer, RunStatus
+from ingestions.api.schemas import FileAnswer, Id, IdempotencyKey, RunAccepted, RunAnswer, RunStatus
 from ingestions.models import LedgerEntry, Run
 from ingestions.services import present
-from ingestions.services.runs import run_cancel
+from ingestions.services.runs import run_cancel, run_retry
 
 router = Router(tags=["Runs"])
 
@@ -60,6 +60,20 @@ def cancel(request: ApiRequest, ingestion_id: Id, run_id: Id) -> Status[dict[str
     409 for a run that has ended.
     """
     return Status(202, present.run(run_cancel(run=find.run(request, ingestion_id, run_id))))
+
+
+@router.post(
+    "/{ingestion_id}/runs/{run_id}/retry",
+    summary="Retry a run",
+    **operation("run_retry", scope="run", ok={202: RunAccepted}, problems=(404, 409, 422)),
+)
+def retry(request: ApiRequest, ingestion_id: Id, run_id: Id, idempotency_key: IdempotencyKey) -> Status[dict[str, str]]:
+    """A new run. Files that failed in this one are looked at anew; files that have arrived since are loaded too.
+    409 while a run is active, and for a run in which nothing failed.
+    """
+    run = find.run(request, ingestion_id, run_id)
+    again = run_retry(run=run, user=request.auth.user, idempotency_key=idempotency_key or "")
+    return Status(202, {"run_id": str(again.pk), "ingestion_id": str(run.ingestion_id), "status": "accepted"})
 
 
 @router.get(

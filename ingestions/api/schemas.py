@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from ninja import Header
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from ingestions.api.parsing import Text
@@ -17,6 +18,10 @@ Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"
 #: an id in a path or an answer; a text that is no UUID is simply not found.
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 ShortText = Annotated[Text, StringConstraints(max_length=200)]
+IdempotencyKey = Annotated[
+    ShortText | None,
+    Header(None, description="The same key answers with the same run again, however often it is sent."),
+]
 IngestionStatus = Literal["draft", "active", "paused", "error"]
 RunStatus = Literal["queued", "running", "success", "partial", "failed", "cancelled"]
 Trigger = Literal["scheduled", "manual", "retry", "continuous", "event", "backfill", "refresh"]
@@ -52,6 +57,7 @@ class Problem(BaseModel):
     errors: list[FaultAnswer] | None = Field(None, description="Each fault of a body or parameter (422).")
     needed_scope: Scope | None = Field(None, description="The token scope that would do (403).")
     run_id: Id | None = Field(None, description="The run that is already active (409).")
+    config_version: int | None = Field(None, description="The version there is by now (409 `stale_edit`).")
     error_id: str | None = Field(None, description="Stands in the log too (500).")
 
 
@@ -87,6 +93,25 @@ class IngestionAnswer(IngestionConfig):
     totals: Totals
     metadata: Metadata
     warnings: list[str]
+
+
+class IngestionEdited(IngestionAnswer):
+    effects: list[str] = Field(description="What the edit means for the table and the ledger; empty: nothing changed.")
+
+
+class ImportedIngestion(Answer):
+    id: Id
+    name: str
+    action: Literal["created", "updated", "unchanged"]
+    effects: list[str]
+    warnings: list[str]
+
+
+class ImportAnswer(Answer):
+    created: int
+    updated: int
+    unchanged: int
+    ingestions: list[ImportedIngestion] = Field(description="In the order of the documents.")
 
 
 # ---- runs

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MASK = "***"
+#: what a database's and Spark's whole numbers hold.
+LARGEST = 2**63 - 1
 #: credential fields that are secret, by any cloud; everything else of ``credentials`` may be shown.
 SECRET_FIELDS = frozenset(
     {
@@ -57,7 +59,7 @@ class Credentials(Part):
 
 class AfterLoad(Part):
     action: Literal["keep", "tag", "archive", "delete"] = "keep"
-    days: int = Field(0, ge=0)
+    days: int = Field(0, ge=0, le=36_500)
     to: str | None = None
 
 
@@ -70,11 +72,11 @@ class Source(Part):
     credentials: Credentials | None = None
     credential_id: str | None = None
     exclude_pattern: str | None = None
-    min_bytes: int | None = Field(None, ge=0)
-    max_bytes: int | None = Field(None, ge=0)
+    min_bytes: int | None = Field(None, ge=0, le=LARGEST)
+    max_bytes: int | None = Field(None, ge=0, le=LARGEST)
     modified_after: datetime | None = None
     modified_before: datetime | None = None
-    settle_seconds: int = Field(0, ge=0)
+    settle_seconds: int = Field(0, ge=0, le=366 * 86_400)
     discovery: Literal["auto", "full", "incremental", "events"] = "auto"
     after_load: AfterLoad = Field(default_factory=AfterLoad)
 
@@ -168,7 +170,7 @@ class Schedule(Part):
     time: str | None = None
     timezone: str = "UTC"
     cron_expression: str | None = None
-    poll_seconds: int = Field(5, ge=1)
+    poll_seconds: int = Field(5, ge=1, le=7 * 86_400)
     start: Literal["all", "new_only", "from_date"] = "all"
     backfill: Backfill = Field(default_factory=Backfill)
     misfire: Literal["run_once", "skip"] = "run_once"
@@ -181,13 +183,13 @@ class Transform(Part):
 
 class Limits(Part):
     files_per_batch: int = Field(1000, ge=1, le=100_000)
-    bytes_per_batch: int = Field(10 * 1024**3, ge=1)
-    priority: int = 0
-    monthly_budget: float | None = Field(None, ge=0)
+    bytes_per_batch: int = Field(10 * 1024**3, ge=1, le=LARGEST)
+    priority: int = Field(0, ge=-1000, le=1000)
+    monthly_budget: float | None = Field(None, ge=0, allow_inf_nan=False)
 
 
 class Quality(Part):
-    row_count_threshold: int | None = Field(None, ge=0)
+    row_count_threshold: int | None = Field(None, ge=0, le=LARGEST)
     expectations: list[dict[str, Any]] = Field(default_factory=list)
     alerts_enabled: bool = False
     alert_recipients: list[str] = Field(default_factory=list)

@@ -14,6 +14,7 @@ from django.db.models import Model, QuerySet
 
 from autoloader.lib.commands import AddVerb, Ended, Exit, VerbCommand, as_table
 from autoloader.lib.errors import ConfigError, NotFoundError
+from ingestions.models import Ingestion
 
 M = TypeVar("M", bound=Model)
 
@@ -31,6 +32,10 @@ class CliCommand(VerbCommand):
         code: Exit = getattr(self, f"do_{name}")(**options)
         if code is not Exit.OK:
             raise Ended(code)
+
+    def ingestion(self, options: dict[str, Any]) -> Ingestion:
+        """The one that ``options["ingestion"]`` names, among those that who acts may see."""
+        return find(Ingestion.objects.visible_to(acting_user(options["user"])), options["ingestion"], "ingestion")
 
     def out(self, document: Any) -> None:
         self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))

@@ -6,14 +6,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from pydantic import ValidationError
 
 from autoloader.lib.errors import ConfigError
 from clusters.models import Cluster
-from ingestions.engine import formats, sources
+from ingestions.engine import formats, rules, sources
 from ingestions.engine.config import MASK, Credentials, IngestionConfig, split_secrets
 from ingestions.models import Credential
 
@@ -62,8 +61,10 @@ def check(*, body: Any, user: Any) -> Checked:
     config, credentials = split_secrets(parse(body))
     cluster = _cluster(config, user)
     credential = _credential(config, credentials, user)
-    _check_zone(config.format.timezone, "format.timezone")
-    _check_zone(config.schedule.timezone, "schedule.timezone")
+    if credential is None and credentials is not None:
+        _refuse_masks(credentials)
+    rules.check(config)
+    rules.check_credentials(config.source.type, credentials)
     formats.validate(config.format)
     sources.validate(config.source, credentials, local_roots=settings.LOCAL_ROOTS)
     if config.source.type == "local" and not cluster.is_embedded:
@@ -100,7 +101,7 @@ def _credential(config: IngestionConfig, inline: Credentials | None, user: Any) 
         raise ConfigError(
             "two_credentials",
             "Both source.credentials and source.credential_id are given.",
-            "Give one of them.",
+            "Give one of them: kept credentials that others may share are never changed by an ingestion's own parts.",
             field="source.credential_id",
         )
     try:
@@ -112,21 +113,21 @@ def _credential(config: IngestionConfig, inline: Credentials | None, user: Any) 
     return credential
 
 
+def _refuse_masks(credentials: Credentials) -> None:
+    """``***`` keeps a secret where there is one to keep; as a secret it would be a mistake."""
+    for name, value in credentials.model_dump(exclude_defaults=True).items():
+        if value == MASK:
+            raise ConfigError(
+                "secret_missing",
+                f"{name} is {MASK}, which keeps a secret that is set, and there is none to keep.",
+                "Give the secret itself.",
+                field=f"source.credentials.{name}",
+            )
+
+
 def _all_masked(credentials: Credentials) -> bool:
     given = [value for value in credentials.model_dump(exclude_defaults=True).values() if isinstance(value, str)]
     return bool(given) and all(value == MASK for value in given)
-
-
-def _check_zone(name: str, field: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            "unknown_timezone",
-            f"There is no time zone {name!r}.",
-            "Use an IANA name, such as Europe/Berlin.",
-            field=field,
-        ) from None
 
 
 #: fields that are kept for later: (dotted path, value that means "not used").

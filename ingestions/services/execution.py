@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,9 +13,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from autoloader.lib.errors import AutoloaderError, DeadlineError, LeaseLost, TransientError
+from autoloader.lib.errors import AutoloaderError, ConfigError, DeadlineError, LeaseLost, TransientError
 from autoloader.lib.logs import log_context
 from clusters import sessions
+from clusters.models import Cluster
 from ingestions.engine import sources
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
@@ -85,6 +87,7 @@ def run_to_end(*, run_id: str, timeout: float) -> Run:
 
 def _slice(run: Run) -> Outcome:
     config = _frozen(run)
+    run.ingestion.cluster = _cluster(run, config)
     source = source_open(run=run, config=config)
     try:
         key = config.destination.key
@@ -145,6 +148,21 @@ def _frozen(run: Run) -> IngestionConfig:
         run.config = run.ingestion.config
         Run.objects.filter(pk=run.pk, config=None).update(config=run.config)
     return IngestionConfig.model_validate(run.config)
+
+
+def _cluster(run: Run, config: IngestionConfig) -> Cluster:
+    """The cluster the run started on, whatever was edited since."""
+    if config.cluster_id == str(run.ingestion.cluster_id):
+        return run.ingestion.cluster
+    try:
+        found = Cluster.objects.filter(pk=uuid.UUID(config.cluster_id)).first()
+    except ValueError:
+        return run.ingestion.cluster
+    if found is None:
+        raise ConfigError(
+            "cluster_gone", "The cluster that this run started on was deleted.", "Start a new run on the present one."
+        )
+    return found
 
 
 # ---- how it stands afterwards

@@ -42,14 +42,16 @@ def ingestion_create(*, owner: Any, config: Any) -> tuple[Ingestion, tuple[str, 
 
 def credential_keep(*, owner: Any, name: str, cloud: str, credentials: Credentials, inline: bool) -> Credential:
     """Keeps credentials, secrets encrypted apart from what may be shown."""
+    secret, public = credential_parts(credentials)
+    return Credential.objects.create(owner=owner, name=name, cloud=cloud, secret=secret, public=public, inline=inline)
+
+
+def credential_parts(credentials: Credentials) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what is secret, what may be shown) of credentials, only what is set."""
     given = credentials.model_dump(mode="json", exclude_defaults=True)
-    return Credential.objects.create(
-        owner=owner,
-        name=name,
-        cloud=cloud,
-        secret={key: value for key, value in given.items() if key in SECRET_FIELDS},
-        public={key: value for key, value in given.items() if key not in SECRET_FIELDS},
-        inline=inline,
+    return (
+        {key: value for key, value in given.items() if key in SECRET_FIELDS},
+        {key: value for key, value in given.items() if key not in SECRET_FIELDS},
     )
 
 

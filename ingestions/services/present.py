@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from ingestions.engine.config import MASK
 from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.run import RunQuerySet
+from ingestions.services.editing import Edited
+from ingestions.services.exchange import Imported
 
 ERRORS_SHOWN = 1000
 ERRORS_IN_A_LIST = 20
@@ -65,6 +68,26 @@ def ingestion(row: Ingestion, *, warnings: tuple[str, ...] = ()) -> dict[str, An
         },
         "warnings": list(warnings),
     }
+
+
+def imported(rows: Sequence[Imported]) -> dict[str, Any]:
+    return {
+        **{action: sum(row.action == action for row in rows) for action in ("created", "updated", "unchanged")},
+        "ingestions": [
+            {
+                "id": str(row.ingestion.pk),
+                "name": row.ingestion.name,
+                "action": row.action,
+                "effects": list(row.effects),
+                "warnings": list(row.warnings),
+            }
+            for row in rows
+        ],
+    }
+
+
+def edited(row: Edited) -> dict[str, Any]:
+    return {**ingestion(row.ingestion, warnings=row.warnings), "effects": list(row.effects)}
 
 
 def duration_seconds(run: Run) -> float:

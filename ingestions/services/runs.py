@@ -10,7 +10,8 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from autoloader.lib.errors import ConflictError
-from ingestions.models import Ingestion, Run
+from ingestions.engine.ledger import State
+from ingestions.models import Ingestion, LedgerEntry, Run
 
 TASK = "ingestions.tasks.work"
 
@@ -64,6 +65,40 @@ def run_start(
             raise
         raise RunActive(ingestion, str(active.pk)) from None
     return run
+
+
+def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
+    """A new run for one that failed, was cancelled or is partial: its failed files wait again, in one transaction with
+    the new run, and are looked at anew (a file may have been mended under the same version of it).
+
+    :class:`RunActive` (409) while a run is active; ``nothing_to_retry`` (409) where nothing failed.
+    """
+    with transaction.atomic():
+        if idempotency_key:
+            same = Run.objects.filter(ingestion=run.ingestion, idempotency_key=idempotency_key).first()
+            if same is not None:
+                return same
+        active = Run.objects.active().filter(ingestion=run.ingestion).first()
+        if active is not None:
+            raise RunActive(run.ingestion, str(active.pk))
+        failed = LedgerEntry.objects.filter(run=run, destination_key=run.ingestion.destination_key, state=State.FAILED)
+        if not failed.exists() and run.status in (Run.Status.SUCCESS, Run.Status.PARTIAL):
+            raise ConflictError(
+                "nothing_to_retry",
+                "The run has no file left that failed.",
+                "Start a new run for files that have arrived since.",
+            )
+        again = run_start(
+            ingestion=run.ingestion,
+            trigger=Run.Trigger.RETRY,
+            user=user,
+            idempotency_key=idempotency_key,
+            retry_of=run,
+        )
+        failed.update(
+            state=State.DISCOVERED, reason="", error_code="", shape=None, run=None, state_changed_at=timezone.now()
+        )
+    return again
 
 
 def run_enqueue(*, run: Run) -> None:

@@ -29,6 +29,7 @@ from ingestions.engine.ledger import (
     sources_of,
 )
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
+from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
@@ -81,6 +82,10 @@ class OrmStore:
 
     def _ledger(self) -> LedgerQuerySet:
         return LedgerEntry.objects.filter(ingestion_id=self.ingestion_id, destination_key=self.destination_key)
+
+    def _ingestion(self) -> IngestionQuerySet:
+        """The row that shows totals of its destination; none where an edit gave it another one meanwhile."""
+        return Ingestion.objects.filter(pk=self.ingestion_id, destination_key=self.destination_key)
 
     def discovery_done(self) -> bool:
         return Run.objects.filter(pk=self.run_id).exclude(discovered_at=None).exists()
@@ -315,7 +320,7 @@ class OrmStore:
                 batches_done=F("batches_done") + 1,
                 transient_failures=0,
             )
-            Ingestion.objects.filter(pk=self.ingestion_id).update(
+            self._ingestion().update(
                 files_loaded=F("files_loaded") + len(sizes),
                 rows_loaded=F("rows_loaded") + rows,
                 bytes_loaded=F("bytes_loaded") + size,
@@ -396,7 +401,7 @@ class OrmStore:
 
     def table_created(self) -> None:
         with self._fenced():
-            Ingestion.objects.filter(pk=self.ingestion_id).update(created_table=True)
+            self._ingestion().update(created_table=True)
 
 
 def _entry(row: LedgerEntry) -> Entry:

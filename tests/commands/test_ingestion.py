@@ -56,7 +56,7 @@ def test_what_is_not_active_yet_is_told(superuser: User, everybodys: Cluster, fi
         ("", "Error"),
         (FEED.replace("Warehouse", "Elsewhere"), "no cluster 'Elsewhere'"),
         (FEED.replace("append", "merge") + "destination2: 1", "destination2"),
-        (FEED.replace("orders}", "orders, write_mode: merge}"), "not available yet"),
+        (FEED.replace("orders}", "orders, write_mode: merge}"), "destination.merge_keys"),
         ("\ufffe\x00", "Error"),
     ],
 )

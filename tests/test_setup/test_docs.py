@@ -39,7 +39,7 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     for example in examples:
         file = tmp_path / "feed.yaml"
         file.write_text(example)
-        parse(read_feed(str(file), {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}).document)
+        parse(read_feed(str(file), {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}).body)
 
 
 def test_the_first_example_of_the_pages_is_valid() -> None:

@@ -92,6 +92,25 @@ def validate(source: config.Source, credentials: config.Credentials | None, *, l
     location = locate(source)
     select(location.glob, source.file_pattern, source.exclude_pattern)
     kind.validate(location, credentials, local_roots)
+    if source.after_load.to is not None:
+        _validate_archive(kind, source, location, local_roots)
+
+
+def _validate_archive(kind: Kind, source: config.Source, location: Location, local_roots: Sequence[str]) -> None:
+    """Loaded files go to a folder of the same store, and not to where they would be found again."""
+    field = "source.after_load.to"
+    try:
+        archive = locate(source.model_copy(update={"path": source.after_load.to}))
+        kind.validate(archive, None, local_roots)
+    except ConfigError as error:
+        raise ConfigError(error.code, error.message, error.hint, field=field) from None
+    if archive.glob is not None or archive.base.startswith(location.base):
+        raise ConfigError(
+            "invalid_path",
+            "The archive is a pattern, or lies in the folder that is loaded: its files would be found again.",
+            "Give a folder beside it.",
+            field=field,
+        )
 
 
 def open_source(

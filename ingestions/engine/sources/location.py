@@ -77,6 +77,8 @@ def _remote(source: config.Source) -> Location:
             f"The path {source.path!r} does not start with {own[0]}://.", f"Write it like {own[0]}://bucket/folder/."
         )
     bucket, _, key = rest.partition("/")
+    if "@" in bucket and source.type != "azure_blob":
+        raise _invalid("The path holds keys or a user's name.", "Write the bucket only; keys go into the credentials.")
     if not _BUCKET.fullmatch(bucket):
         raise _invalid(f"{bucket!r} is not the name of a bucket.", f"Write the path like {own[0]}://bucket/folder/.")
     folder, glob = split_glob(key)

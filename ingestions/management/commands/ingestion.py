@@ -1,29 +1,26 @@
-"""``manage.py ingestion``: create, list, show, run, delete."""
+"""``manage.py ingestion``: create, list, show, run, delete; further verbs are mixed in."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
-
-from django.utils import timezone
 
 from autoloader.lib.commands import AddVerb, Exit
 from autoloader.lib.errors import ConfigError
 from ingestions.engine.ledger import State
-from ingestions.management.cli import CliCommand, acting_user, find
+from ingestions.management.cli import acting_user
+from ingestions.management.exchange import ExchangeVerbs
 from ingestions.management.feed_file import read_feed
-from ingestions.models import Ingestion, Run
-from ingestions.services import heartbeat, present
+from ingestions.management.lifecycle import LifecycleVerbs
+from ingestions.management.waiting import WaitingCommand
+from ingestions.models import Ingestion
+from ingestions.services import present
 from ingestions.services.ingestions import ingestion_create, ingestion_delete
 from ingestions.services.ledger import ledger_totals
 from ingestions.services.runs import run_start
-from ingestions.services.status import RUN, ingestion_badge
-
-#: a queued run that nobody takes for this long makes the command look for a worker.
-LONELY_SECONDS = 5
+from ingestions.services.status import ingestion_badge
 
 
-class Command(CliCommand):
+class Command(LifecycleVerbs, ExchangeVerbs, WaitingCommand):
     help = "Sets up ingestions and runs them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
@@ -34,18 +31,15 @@ class Command(CliCommand):
             self.verb(verbs, name, help_).add_argument("ingestion", help="id or name")
         run = self.verb(verbs, "run", "put a run into the queue")
         run.add_argument("ingestion", help="id or name")
-        run.add_argument("--wait", action="store_true", help="wait for the end and show the progress")
-        run.add_argument("--here", action="store_true", help="do the work in this process; implies --wait")
-        run.add_argument("--timeout", type=float, default=3600, help="seconds to wait (default 3600)")
-
-    def _found(self, options: dict[str, Any]) -> Ingestion:
-        return find(Ingestion.objects.visible_to(acting_user(options["user"])), options["ingestion"], "ingestion")
+        self.waits(run)
+        self.add_lifecycle(verbs)
+        self.add_exchange(verbs)
 
     def do_create(self, **options: Any) -> Exit:
         owner = acting_user(options["user"])
         feed = read_feed(options["file"])
         try:
-            ingestion, warnings = ingestion_create(owner=owner, config=feed.document)
+            ingestion, warnings = ingestion_create(owner=owner, config=feed.body)
         except ConfigError as error:
             raise feed.located(error) from None
         if options["json"]:
@@ -83,7 +77,7 @@ class Command(CliCommand):
         return Exit.OK
 
     def do_show(self, **options: Any) -> Exit:
-        row = self._found(options)
+        row = self.ingestion(options)
         if options["json"]:
             self.out(present.ingestion(row))
             return Exit.OK
@@ -97,7 +91,7 @@ class Command(CliCommand):
         return Exit.OK
 
     def do_delete(self, **options: Any) -> Exit:
-        row = self._found(options)
+        row = self.ingestion(options)
         name = row.name
         ingestion_delete(ingestion=row)
         if options["json"]:
@@ -107,74 +101,6 @@ class Command(CliCommand):
         return Exit.OK
 
     def do_run(self, **options: Any) -> Exit:
-        ingestion = self._found(options)
+        ingestion = self.ingestion(options)
         run = run_start(ingestion=ingestion, user=acting_user(options["user"]))
-        if options["wait"] or options["here"]:
-            return self._wait(run, options)
-        if options["json"]:
-            self.out({"run_id": str(run.pk), "ingestion_id": str(ingestion.pk), "status": "accepted"})
-        else:
-            self.stdout.write(f"Run {run.pk} is in the queue. See: manage.py run show {run.pk}")
-        return Exit.OK
-
-    def _wait(self, run: Run, options: dict[str, Any]) -> Exit:
-        deadline = time.monotonic() + options["timeout"]
-        warned = False
-        told = ""
-        while run.is_active:
-            if time.monotonic() > deadline:
-                self.stderr.write(f"The run goes on. See: manage.py run show {run.pk}")
-                return Exit.TIMEOUT
-            if options["here"]:
-                from ingestions.services.execution import run_work
-
-                run_work(run_id=str(run.pk))
-            else:
-                warned = warned or self._lonely(run)
-            time.sleep(0.3)
-            run.refresh_from_db()
-            told = self._tell(run, told, options)
-        return self._ended(run, options)
-
-    def _lonely(self, run: Run) -> bool:
-        """Says once that nobody is there to do the work."""
-        run.refresh_from_db()
-        waited = timezone.now() - run.queued_at
-        if run.status != Run.Status.QUEUED or waited.total_seconds() < LONELY_SECONDS or heartbeat.alive(kind="worker"):
-            return False
-        self.stderr.write("No worker is running. Start one (manage.py run_worker), or use --here.")
-        return True
-
-    def _tell(self, run: Run, told: str, options: dict[str, Any]) -> str:
-        if options["json"]:
-            return told
-        line = (
-            f"{run.phase or run.status}: {run.files_done} of {run.files_total} files, "
-            f"{run.bytes_done} bytes, {run.rows_done} rows"
-        )
-        if line == told:
-            return told
-        if self.stderr.isatty():
-            self.stderr.write(f"\r\x1b[K{line}", ending="")
-        else:
-            self.stderr.write(line)
-        return line
-
-    def _ended(self, run: Run, options: dict[str, Any]) -> Exit:
-        if options["json"]:
-            self.out(present.run(run))
-        else:
-            if self.stderr.isatty():
-                self.stderr.write("")
-            self.stdout.write(
-                f"{RUN[run.status].label}: {run.files_loaded} files, {run.rows_done} rows in "
-                f"{present.duration_seconds(run):g} s"
-                + (f"; {run.files_failed} files failed" if run.files_failed else "")
-                + (f"; {run.files_skipped} skipped" if run.files_skipped else "")
-            )
-            if run.hint:
-                self.stdout.write(run.hint)
-            for error in run.errors.all()[:20]:
-                self.stderr.write(f"{error.file or 'run'}: {error.message} {error.hint}")
-        codes = {Run.Status.SUCCESS: Exit.OK, Run.Status.PARTIAL: Exit.PARTIAL}
-        return codes.get(Run.Status(run.status), Exit.FAILED)
+        return self.started(run, options)

@@ -1,19 +1,20 @@
-"""``manage.py run``: list, show, cancel."""
+"""``manage.py run``: list, show, cancel, retry."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autoloader.lib.commands import AddVerb, Exit
-from ingestions.management.cli import CliCommand, acting_user, find
+from ingestions.management.cli import acting_user, find
+from ingestions.management.waiting import WaitingCommand
 from ingestions.models import Ingestion, Run
 from ingestions.services import present
-from ingestions.services.runs import run_cancel
+from ingestions.services.runs import run_cancel, run_retry
 from ingestions.services.status import RUN
 
 
-class Command(CliCommand):
-    help = "Shows runs and stops them."
+class Command(WaitingCommand):
+    help = "Shows runs, stops and retries them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
         listing = self.verb(verbs, "list", "runs, newest first")
@@ -22,6 +23,9 @@ class Command(CliCommand):
         listing.add_argument("--limit", type=int, default=50)
         self.verb(verbs, "show", "one run; the exit code tells how it ended").add_argument("run", help="id")
         self.verb(verbs, "cancel", "ask a run to stop; whole batches stay").add_argument("run", help="id")
+        retry = self.verb(verbs, "retry", "start a run that looks at the failed files of another one anew")
+        retry.add_argument("run", help="id")
+        self.waits(retry)
 
     def _found(self, options: dict[str, Any]) -> Run:
         rows = Run.objects.visible_to(acting_user(options["user"])).select_related("ingestion")
@@ -62,11 +66,11 @@ class Command(CliCommand):
         if options["json"]:
             self.out(present.run(row))
         else:
-            self._tell(row)
+            self._describe(row)
         codes = {Run.Status.FAILED: Exit.FAILED, Run.Status.CANCELLED: Exit.FAILED, Run.Status.PARTIAL: Exit.PARTIAL}
         return codes.get(Run.Status(row.status), Exit.OK)
 
-    def _tell(self, row: Run) -> None:
+    def _describe(self, row: Run) -> None:
         self.stdout.write(f"{row.ingestion.name}, run {row.pk}: {RUN[row.status].label} {row.phase}".rstrip())
         self.stdout.write(
             f"  {row.files_loaded} files loaded, {row.files_failed} failed, {row.files_skipped} skipped; "
@@ -91,3 +95,7 @@ class Command(CliCommand):
         else:
             self.stdout.write("Cancelled." if not row.is_active else "The run stops after the step in hand.")
         return Exit.OK
+
+    def do_retry(self, **options: Any) -> Exit:
+        again = run_retry(run=self._found(options), user=acting_user(options["user"]))
+        return self.started(again, options)
