@@ -94,5 +94,14 @@ class LeaseLost(AutoloaderError):
     status = 409
 
 
+class RunStopped(AutoloaderError):
+    """The run was asked to stop, and the step in hand was given up. Nothing half of it will ever be seen."""
+
+    status = 409
+
+    def __init__(self, what: str = "the step in hand") -> None:
+        super().__init__("run_stopped", f"The run was asked to stop; {what} was given up.", "Start a new run.")
+
+
 class ValueLost(FatalError):
     """The audit found a source value that is neither in its column nor in ``_rescued_data``. Nothing was published."""

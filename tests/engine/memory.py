@@ -411,6 +411,9 @@ class MemoryStore:
     def phase(self, name: str) -> None:
         self._write("phase")
 
+    def listing(self, seen: int) -> None:
+        self._write("listing")
+
 
 def csv_shape(*names: str) -> Shape:
     options = (("delimiter", ","), ("header", "true"), ("multiline", "true"))
