@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from ingestions.api import clusters, files, ingestions, problems, runs, tokens
+from ingestions.api import clusters, files, ingestions, problems, refresh, runs, tokens
 from ingestions.api.parsing import StrictParser
 
 DESCRIPTION = """\
@@ -75,6 +75,7 @@ api = AutoloaderAPI(
     parser=StrictParser(),
 )
 api.add_router("/ingestions", ingestions.router)
+api.add_router("/ingestions", refresh.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
 api.add_router("/clusters", clusters.router)

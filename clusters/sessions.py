@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from autoloader.lib.errors import AutoloaderError, TransientError
+from autoloader.lib.errors import AutoloaderError, StaleSession, TransientError
 from autoloader.lib.spark_errors import is_spark_error, translate
 from clusters import conf as confs
 from clusters.models import Cluster
@@ -103,6 +103,8 @@ class SessionPool:
             session = pooled.session
             yield Lease(session.spark, session.session_id, lambda: session.interrupt_all(seconds=INTERRUPT_SECONDS))
             clean = True
+        except StaleSession:
+            raise  # and closed
         except AutoloaderError:
             clean = self._quiet(pooled)
             raise

@@ -82,6 +82,10 @@ class DeadlineError(TransientError):
     status = 504
 
 
+class StaleSession(TransientError):
+    """What a Spark session remembers is not so any more: it is closed, and the work starts again in a new one."""
+
+
 class FatalError(AutoloaderError):
     """A fault of the table, the catalog or the cluster that repeating will not mend."""
 

@@ -27,6 +27,7 @@ from ingestions.models import Run, RunError
 from ingestions.models.run import RunQuerySet
 from ingestions.services.cancel import CancelWatch
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
+from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.runs import run_enqueue
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
@@ -55,7 +56,7 @@ def run_work(*, run_id: str) -> None:
                 outcome = _slice(run, watch)
         except LeaseLost as lost:
             logger.warning(lost.message)
-        except TurnTaken as taken:
+        except (TurnTaken, TurnBusy) as taken:
             _wait(run, TURN_WAIT_SECONDS, taken.message)
         except TransientError as error:
             _failed_for_now(run, error)
@@ -87,10 +88,13 @@ def run_to_end(*, run_id: str, timeout: float) -> Run:
 
 def _slice(run: Run, watch: CancelWatch) -> Outcome:
     config = _frozen(run)
+    key = config.destination.key
+    store = OrmStore(run, destination_key=key)
+    if begun(run.ingestion):
+        store.phase("finishing the refresh that was begun")
+        refresh_finish(ingestion=run.ingestion, report=Report())
     source = source_open(run=run, config=config)
     try:
-        key = config.destination.key
-        store = OrmStore(run, destination_key=key)
 
         @contextmanager
         def opened() -> Iterator[TableLoader]:
