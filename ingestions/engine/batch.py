@@ -42,6 +42,8 @@ class BatchLoad:
         self.ddl: list[str] = []
         #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
         self.publishing = False
+        #: whether it is known that no earlier attempt has published the batch; only then may its files wait again.
+        self.settled = not batch.attempts
 
     def run(self) -> bool:
         """``False`` where the run was cancelled and the batch given back."""
@@ -59,9 +61,9 @@ class BatchLoad:
                 continue
             except TransientError:
                 raise  # how the attempt stands is not known: the batch stays open and is looked at again
-            except AutoloaderError:
-                if not self.publishing:
-                    self._give_back("the run failed")
+            except AutoloaderError as error:
+                if not self.publishing and self.settled:
+                    self._give_back(error.code)
                 raise
             if verdict is _Verdict.LOADED:
                 return True
@@ -126,6 +128,7 @@ class BatchLoad:
         if found is not None:
             self._loaded(attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), adopted=True)
             return _Verdict.LOADED
+        self.settled = True
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self.store.phase(f"batch {self.batch.number}: writing rows")

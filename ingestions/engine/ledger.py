@@ -185,3 +185,5 @@ class Store(Protocol):
 
     # telling
     def phase(self, name: str) -> None: ...
+    def listing(self, seen: int) -> None:
+        """The source is being listed, and so many objects were seen so far."""

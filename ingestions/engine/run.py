@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, FileError
+from autoloader.lib.errors import AutoloaderError, FileError, RunStopped
 from autoloader.lib.logs import log_context
+from ingestions.engine.abandon import unless_stopped
 from ingestions.engine.batch import BatchLoad
 from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
@@ -36,7 +37,13 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
     """Works on the run until it is done, cancelled, asked to stop, or ``budget_seconds`` are used up (a batch that
     was begun is finished first). Raises what the run cannot go on with; its class says whether to try again.
     """
-    deadline = context.monotonic() + budget_seconds
+    try:
+        return _slice(context, context.monotonic() + budget_seconds)
+    except RunStopped:
+        return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
+
+
+def _slice(context: Context, deadline: float) -> Outcome:
     if not context.store.discovery_done() and not _discover(context):
         return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
     batch = _next_batch(context)
@@ -65,20 +72,25 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
 def _discover(context: Context) -> bool:
     """Lists the source into the ledger; ``False`` where it was asked to stop before the end."""
     store, config = context.store, context.config
-    store.phase("listing the source")
+    store.listing(0)
     found = discover(
         context.source,
         store,
         config.source,
         overwritten=config.format.overwritten,
         now=context.now,
-        should_stop=lambda: context.should_stop() or store.cancel_requested(),
+        should_stop=lambda: _stopping(context),
+        tell=store.listing,
     )
     if not found.complete:
         return False
     store.finish_discovery(listed=found.listed, hint=found.hint)
     logger.info("discovered", extra={"listed": found.listed, "recorded": found.recorded, "skipped": found.skipped})
     return True
+
+
+def _stopping(context: Context) -> bool:
+    return context.should_stop() or context.store.cancel_requested()
 
 
 def _next_batch(context: Context) -> BatchState | None:
@@ -114,8 +126,10 @@ def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
     unknown = [entry for entry in entries if entry.shape is None]
     if not unknown:
         return list(entries)
-    context.store.phase("reading the first bytes of new files")
-    verdicts = sniff_all(context.source, unknown, context.config.format)
+    context.store.phase(f"reading the first bytes of {len(unknown):,} new files")
+    verdicts = unless_stopped(
+        lambda: sniff_all(context.source, unknown, context.config.format), lambda: _stopping(context)
+    )
     shapes = {id_: verdict for id_, verdict in verdicts.items() if not isinstance(verdict, FileError)}
     context.store.set_shapes(shapes)
     for id_, verdict in verdicts.items():

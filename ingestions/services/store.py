@@ -75,6 +75,11 @@ class OrmStore:
         with self._fenced(phase=name[:60]):
             pass
 
+    def listing(self, seen: int) -> None:
+        sofar = f": {seen:,} objects so far" if seen else ""
+        with self._fenced(phase=f"listing the source{sofar}", files_listed=seen):
+            pass
+
     def cancel_requested(self) -> bool:
         return Run.objects.filter(pk=self.run_id).exclude(cancel_requested_at=None).exists()
 

@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 
 from autoloader.lib.logs import log_context
 from ingestions.models import Run
-from ingestions.services.runs import run_enqueue
+from ingestions.services.runs import run_enqueue, runs_end_cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +25,10 @@ LOOK_THROUGH = 500
 
 
 def sweep(*, now: datetime | None = None) -> int:
-    """Enqueues what is due again and returns how many runs that were."""
+    """Enqueues what is due again and returns how many runs that were. Those that were asked to stop are ended."""
     now = now or timezone.now()
+    if ended := runs_end_cancelled(now=now):
+        logger.info("runs ended that were cancelled and that nobody worked on", extra={"runs": ended})
     active = Run.objects.active()
     due = active.filter(resume_at__lte=now)
     orphaned = active.filter(lease_expires_at__lt=now, enqueued_at__lt=now - PATIENCE)

@@ -262,6 +262,18 @@ class MemoryLoader:
     def optimize(self) -> Mapping[str, object]:
         return {}
 
+    def rows_by_batch(self) -> Mapping[str, int]:
+        counts: Counter[str] = Counter()
+        for (batch, _), rows in self.rows_by_batch_and_file().items():
+            counts[batch] += rows
+        return counts
+
+    def drop_table(self) -> None:
+        self.trip("before drop table")
+        self.table.snapshots.clear()
+        self.table.refs = {"main": None}
+        self.table.columns = None
+
     def drop_branch(self, branch: str) -> None:
         self.trip("before drop")
         self.table.refs.pop(branch, None)
@@ -443,6 +455,9 @@ class MemoryStore:
 
     def phase(self, name: str) -> None:
         self._write("phase")
+
+    def listing(self, seen: int) -> None:
+        self._write("listing")
 
 
 def csv_shape(*names: str) -> Shape:

@@ -201,3 +201,35 @@ def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(ingestion:
     _claimed(second)
     assert run_cancel(run=second).cancel_requested_at is not None
     assert Run.objects.get(pk=second.pk).status == Run.Status.RUNNING
+
+
+def test_the_sweeper_ends_a_cancelled_run_whose_worker_is_gone(ingestion: Ingestion) -> None:
+    run = run_start(ingestion=ingestion)
+    zombie = OrmStore(_claimed(run), destination_key="c.d.t")
+    run_cancel(run=run)
+    OrmQ.objects.all().delete()
+    sweep()
+    assert Run.objects.get().status == Run.Status.RUNNING, "its worker ends it"
+    _expire(run)
+    sweep()
+    ended = Run.objects.get()
+    assert (ended.status, ended.lease_token, ended.phase) == (Run.Status.CANCELLED, "", "")
+    assert ended.ended_at is not None
+    assert OrmQ.objects.count() == 0
+    with pytest.raises(LeaseLost):
+        zombie.fence()
+
+
+def test_a_run_whose_worker_is_gone_is_cancelled_at_once(ingestion: Ingestion) -> None:
+    run = run_start(ingestion=ingestion)
+    _claimed(run)
+    _expire(run)
+    assert run_cancel(run=run).status == Run.Status.CANCELLED
+
+
+def test_a_run_between_two_slices_is_cancelled_at_once(ingestion: Ingestion) -> None:
+    run = run_start(ingestion=ingestion)
+    _claimed(run)
+    Run.objects.update(lease_token="", lease_holder="", lease_expires_at=None)
+    assert run_cancel(run=run).status == Run.Status.CANCELLED
+    assert claim(run_id=str(run.pk)) is None

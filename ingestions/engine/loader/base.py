@@ -28,6 +28,10 @@ SNAPSHOT_BATCH = "autoloader.batch-id"
 SNAPSHOT_ATTEMPT = "autoloader.attempt"
 
 
+#: dropping a table can be interrupted from elsewhere by this tag and the session's id.
+DROP_TAG = "autoloader_drop"
+
+
 class LostRace(TransientError):
     """Something else was published since the branch was made: stage again on a new branch."""
 
@@ -199,6 +203,14 @@ class TableLoader(Protocol):
         """Snapshots of main that no attempt of ours made, newest first. ``own``: ours that cannot say so. Rewrites,
         which change no row, are left out."""
 
+    def rows_by_batch(self) -> Mapping[str, int]:
+        """Rows of the whole table per ``_batch_id``; rows without one, and all of a table that has no such column,
+        under ``""``.
+        """
+
     def drop_branch(self, branch: str) -> None: ...
+
+    def drop_table(self) -> None:
+        """Takes the table out of its catalog; done already is done. Files that it only refers to are not deleted."""
 
     def sample_rows(self, limit: int) -> list[dict[str, object]]: ...

@@ -24,6 +24,7 @@ from ingestions.engine.ledger import AttemptState, Entry
 from ingestions.engine.loader import counts, ddl, trial
 from ingestions.engine.loader.base import (
     BATCH_ID,
+    DROP_TAG,
     METADATA_COLUMNS,
     RESCUED_DATA,
     SNAPSHOT_ATTEMPT,
@@ -479,7 +480,30 @@ class SparkTableLoader:
             if not is_missing_table(error.__cause__ if isinstance(error.__cause__, Exception) else error):
                 raise
 
+    def drop_table(self) -> None:
+        """Without PURGE. That would delete every file that the table refers to, also such as were only registered with
+        it, and cannot be taken back; without it a catalog that keeps the files lets a person register the table again.
+        The hadoop catalog deletes the table's own folder either way.
+        """
+        self.spark.addTag(DROP_TAG)
+        try:
+            self.spark.sql(f"DROP TABLE IF EXISTS {self.table}")
+        except Exception as error:
+            if not is_missing_table(error):
+                raise commit_failure(error, f"dropping the table {self.destination.key}") from error
+        finally:
+            self.spark.removeTag(DROP_TAG)
+
     # looking
+
+    def rows_by_batch(self) -> Mapping[str, int]:
+        def run(table: Any) -> dict[str, int]:
+            if BATCH_ID not in table.columns:
+                return {"": table.count()}
+            counted = table.groupBy(BATCH_ID).agg(F.count(F.lit(1)).alias("rows")).collect()
+            return {row[BATCH_ID] or "": row["rows"] for row in counted}
+
+        return self._read(run, "counting rows per batch")
 
     def batch_counts(self, batch_id: str) -> Mapping[str, FileCount]:
         return self._read(
