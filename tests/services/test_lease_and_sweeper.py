@@ -154,7 +154,7 @@ def test_what_is_logged_of_a_run_beside_its_worker_carries_its_ids(
     run = run_start(ingestion=ingestion)
     with monkeypatch.context() as patch, log_context(run_id=str(run.pk), ingestion_id=str(ingestion.pk)):
         settings.LEASE_SECONDS = 0.04
-        patch.setattr(LeaseKeeper, "_renew", lambda self: False)
+        patch.setattr(LeaseKeeper, "renew", lambda self: False)
         with LeaseKeeper(run) as keeper:
             keeper._thread.join(10)
         settings.LEASE_SECONDS = 30
