@@ -10,6 +10,7 @@ import pytest
 from clusters.embedded import EmbeddedServer
 from clusters.models import Cluster
 from ingestions.models import Credential, Ingestion, LedgerEntry, Run
+from ingestions.services.looking import preview, subject_posted
 from tests.api.support import check_problem
 from tests.cast import Api, make_cluster, make_ingestion
 
@@ -96,6 +97,7 @@ def test_a_preview_and_a_dry_run_by_a_real_cluster(
     as_runner: Api, owner: Any, folder: Path, spark_server: EmbeddedServer
 ) -> None:
     cluster = make_cluster(owner, url=spark_server.url, is_embedded=True)
+    preview(subject=subject_posted(body=body(cluster, folder), user=owner))  # a server that has just started is slow
     response = as_runner.post("/ingestions/test", body(cluster, folder))
     assert response.status_code == 200, response.content
     found = response.json()
