@@ -81,8 +81,9 @@ def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
         active = Run.objects.active().filter(ingestion=run.ingestion).first()
         if active is not None:
             raise RunActive(run.ingestion, str(active.pk))
+        status = Run.objects.values_list("status", flat=True).get(pk=run.pk)
         failed = LedgerEntry.objects.filter(run=run, destination_key=run.ingestion.destination_key, state=State.FAILED)
-        if not failed.exists() and run.status in (Run.Status.SUCCESS, Run.Status.PARTIAL):
+        if not failed.exists() and status in (Run.Status.SUCCESS, Run.Status.PARTIAL):
             raise ConflictError(
                 "nothing_to_retry",
                 "The run has no file left that failed.",
