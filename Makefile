@@ -80,6 +80,8 @@ format: ## rewrite the code in the project's style
 
 .PHONY: bench
 bench: setup ## what is fast, as ratios against what one would write by hand
+	@$(BOOTSTRAP) s3-server
+	$(PY) -m benchmarks.thousand_files --keep
 	$(PY) -m benchmarks.known_files
 
 .PHONY: screenshots

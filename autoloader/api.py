@@ -10,7 +10,18 @@ from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from ingestions.api import clusters, exchange, files, ingestions, lifecycle, problems, runs, tokens
+from ingestions.api import (
+    clusters,
+    exchange,
+    files,
+    ingestions,
+    lifecycle,
+    looking,
+    problems,
+    refresh,
+    runs,
+    tokens,
+)
 from ingestions.api.parsing import StrictParser
 
 DESCRIPTION = """\
@@ -74,8 +85,10 @@ api = AutoloaderAPI(
     docs_url=None,  # /docs and /redoc have views of their own
     parser=StrictParser(),
 )
+api.add_router("/ingestions", looking.router)  # before paths with an id: a word may stand in its place
 api.add_router("/ingestions", ingestions.router)
 api.add_router("/ingestions", lifecycle.router)
+api.add_router("/ingestions", refresh.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
 api.add_router("", exchange.router)

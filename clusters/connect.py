@@ -234,12 +234,12 @@ class Session:
         self._watch.forget()
         return True
 
-    def interrupt_all(self) -> int:
+    def interrupt_all(self, *, seconds: float = RELEASE_SECONDS) -> int:
         """Ends everything that still runs in the session; how many operations that were."""
         request = pb2.InterruptRequest(
             **self._identity(), interrupt_type=pb2.InterruptRequest.InterruptType.INTERRUPT_TYPE_ALL
         )
-        return len(self._call(self._stub.Interrupt, request, RELEASE_SECONDS).interrupted_ids)
+        return len(self._call(self._stub.Interrupt, request, seconds).interrupted_ids)
 
     def release(self) -> None:
         """Has the server end the session and all that runs in it, then closes the connection; never raises.

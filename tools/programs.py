@@ -30,3 +30,11 @@ def find_chromium() -> Path | None:
         if name and (found := shutil.which(name)):
             return Path(found)
     return None
+
+
+def find_go() -> Path | None:
+    """The Go compiler: on the PATH, or where its own installer puts it."""
+    for name in ("go", "/usr/local/go/bin/go", "/opt/homebrew/bin/go"):
+        if found := shutil.which(name):
+            return Path(found)
+    return None

@@ -53,10 +53,14 @@ class AccessError(AutoloaderError):
     status = 502
 
 
-class SchemaStop(AutoloaderError):
-    """The files' shape changed in a way that the configuration says must stop the run."""
+class DataStop(AutoloaderError):
+    """The files hold what the configuration gives no rule for: nothing is published until a person decides."""
 
     status = 409
+
+
+class SchemaStop(DataStop):
+    """The files' shape changed in a way that the configuration says must stop the run."""
 
 
 class FileError(AutoloaderError):
@@ -82,6 +86,10 @@ class DeadlineError(TransientError):
     status = 504
 
 
+class StaleSession(TransientError):
+    """What a Spark session remembers is not so any more: it is closed, and the work starts again in a new one."""
+
+
 class FatalError(AutoloaderError):
     """A fault of the table, the catalog or the cluster that repeating will not mend."""
 
@@ -92,6 +100,15 @@ class LeaseLost(AutoloaderError):
     """Another worker has taken this run over; this one stops at once and touches nothing more."""
 
     status = 409
+
+
+class RunStopped(AutoloaderError):
+    """The run was asked to stop, and the step in hand was given up. Nothing half of it will ever be seen."""
+
+    status = 409
+
+    def __init__(self, what: str = "the step in hand") -> None:
+        super().__init__("run_stopped", f"The run was asked to stop; {what} was given up.", "Start a new run.")
 
 
 class ValueLost(FatalError):

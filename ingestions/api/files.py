@@ -18,6 +18,7 @@ from ingestions.engine.ledger import State
 from ingestions.models import LedgerEntry
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services import present
+from ingestions.services.files import file_retry, file_skip
 
 router = Router(tags=["Files"])
 
@@ -80,3 +81,23 @@ def index(
 )
 def show(request: ApiRequest, file_id: str) -> dict[str, Any]:
     return present.passport(find.file(request, file_id))
+
+
+@router.post(
+    "/files/{file_id}/skip",
+    summary="Skip a file",
+    **operation("file_skip", scope="run", ok={200: FileAnswer}, problems=(404, 409)),
+)
+def skip(request: ApiRequest, file_id: str) -> dict[str, Any]:
+    """One that waits or has failed is not loaded. 409 for any other."""
+    return present.file(file_skip(file=find.file(request, file_id), user=request.auth.user))
+
+
+@router.post(
+    "/files/{file_id}/retry",
+    summary="Let a file be tried again",
+    **operation("file_retry", scope="run", ok={200: FileAnswer}, problems=(404, 409)),
+)
+def retry(request: ApiRequest, file_id: str) -> dict[str, Any]:
+    """One that has failed or was skipped waits for the next run and is looked at anew. 409 for any other."""
+    return present.file(file_retry(file=find.file(request, file_id)))

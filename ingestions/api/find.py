@@ -31,7 +31,7 @@ def run(request: ApiRequest, ingestion_text: str, text: str) -> Run:
 
 
 def file(request: ApiRequest, text: str) -> LedgerEntry:
-    rows = LedgerEntry.objects.visible_to(request.auth.user).select_related("batch")
+    rows = LedgerEntry.objects.visible_to(request.auth.user).select_related("batch", "ingestion")
     return _one(rows, _number(text), "file")
 
 

@@ -8,19 +8,20 @@ from django.db.models import Q
 from django.http import HttpResponse
 from ninja import Query, Router, Status
 
-from autoloader.lib.errors import ConfigError
 from ingestions.api import find
 from ingestions.api.auth import ApiRequest
 from ingestions.api.changes import IngestionChanges, given
 from ingestions.api.documented import operation
 from ingestions.api.paging import Limit, Offset, page
 from ingestions.api.parsing import SearchText
+from ingestions.api.refresh import CLUSTER
 from ingestions.api.schemas import Id, IdempotencyKey, IngestionAnswer, IngestionEdited, IngestionStatus, RunAccepted
 from ingestions.engine.config import IngestionConfig
 from ingestions.models import Ingestion
 from ingestions.services import present
 from ingestions.services.editing import ingestion_update
 from ingestions.services.ingestions import ingestion_create, ingestion_delete
+from ingestions.services.refresh import ingestion_delete_with_table
 from ingestions.services.runs import run_start
 
 router = Router(tags=["Ingestions"])
@@ -92,23 +93,21 @@ def update(request: ApiRequest, ingestion_id: Id, body: IngestionChanges) -> dic
 @router.delete(
     "/{ingestion_id}",
     summary="Delete an ingestion",
-    **operation("ingestion_delete", scope="write", ok={204: None}, problems=(400, 404, 409, 422)),
+    **operation("ingestion_delete", scope="write", ok={204: None}, problems=(404, 409, 422, 502, 504)),
 )
 def delete(
     request: ApiRequest,
     ingestion_id: Id,
-    drop_table: Annotated[bool, Query(False, description="Not available yet: answers 400.")],
+    drop_table: Annotated[bool, Query(False, description="Drop the table as well.")],
 ) -> Status[None]:
-    """Forgets the ingestion, its runs and its ledger. The table and the files stay."""
+    """Forgets the ingestion, its runs and its ledger. The table and the files stay; with `drop_table` the table goes
+    too. 409 for a table that the ingestion did not create, or that holds rows it did not write.
+    """
     ingestion = find.ingestion(request, ingestion_id)
     if drop_table:
-        raise ConfigError(
-            "drop_table_not_available",
-            "The table cannot be dropped together with the ingestion yet.",
-            "Delete the ingestion without drop_table, then drop the table on the cluster.",
-            field="drop_table",
-        )
-    ingestion_delete(ingestion=ingestion)
+        ingestion_delete_with_table(ingestion=ingestion, bounded=CLUSTER)
+    else:
+        ingestion_delete(ingestion=ingestion)
     return Status(204, None)
 
 

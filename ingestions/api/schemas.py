@@ -174,6 +174,54 @@ class RunAnswer(Answer):
     spark_job_id: str | None
 
 
+# ---- refresh
+
+
+class RefreshBody(Body):
+    confirm: bool | None = Field(None, description="Must be true; only a dry run needs no word.")
+    auto_run: bool = Field(True, description="Start the run that loads the table again.")
+    dry_run: bool = Field(False, description="Look only: nothing is changed.")
+    accept_loss: bool = Field(False, description="Refresh in full though files once loaded are gone from the source.")
+
+
+class RefreshOperation(Answer):
+    operation: Literal["table_dropped", "processed_files_cleared", "run_triggered"]
+    status: Literal["success", "failed", "skipped"]
+    timestamp: Instant
+    details: str
+    error: str | None
+    error_code: str | None
+
+
+class RefreshImpact(Answer):
+    files_to_process: int
+    files_skipped: int
+    estimated_data_size_gb: float
+    estimated_cost_usd: float = Field(description="In the cluster's currency; `notes` say how it was reckoned.")
+    estimated_duration_minutes: float
+
+
+class WouldPerform(Answer):
+    operation: str
+
+
+class RefreshAnswer(Answer):
+    """What was done, what it means, and what comes next."""
+
+    status: Literal["accepted", "dry_run", "partial_failure"]
+    message: str
+    ingestion_id: Id
+    run_id: Id | None
+    timestamp: Instant
+    mode: Literal["full", "new_only"]
+    operations: list[RefreshOperation]
+    impact: RefreshImpact
+    warnings: list[str]
+    notes: list[str]
+    would_perform: list[WouldPerform]
+    next_steps: dict[str, str]
+
+
 # ---- files
 
 

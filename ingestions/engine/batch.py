@@ -6,11 +6,10 @@ Each attempt has a branch of its own and can end anywhere; the next one starts b
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, FatalError, FileError, SchemaStop, TransientError
+from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, SchemaStop, TransientError
 from ingestions.engine.context import Context
 from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, FileOutcome, SchemaChange, State
 from ingestions.engine.loader.base import Audit, Column, FileCount, LostRace, Staged, TableLoader, TableState
@@ -43,6 +42,8 @@ class BatchLoad:
         self.ddl: list[str] = []
         #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
         self.publishing = False
+        #: whether it is known that no earlier attempt has published the batch; only then may its files wait again.
+        self.settled = not batch.attempts
 
     def run(self) -> bool:
         """``False`` where the run was cancelled and the batch given back."""
@@ -60,9 +61,9 @@ class BatchLoad:
                 continue
             except TransientError:
                 raise  # how the attempt stands is not known: the batch stays open and is looked at again
-            except AutoloaderError:
-                if not self.publishing:
-                    self._give_back("the run failed")
+            except AutoloaderError as error:
+                if not self.publishing and self.settled:
+                    self._give_back(error.code)
                 raise
             if verdict is _Verdict.LOADED:
                 return True
@@ -99,6 +100,7 @@ class BatchLoad:
 
     def _prepare_and_try(self) -> _Verdict:
         """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
+        self._check_whole()
         self.store.phase(f"batch {self.batch.number}: comparing columns")
         self._evolve()
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
@@ -124,15 +126,15 @@ class BatchLoad:
         attempt = replace(attempt, base_snapshot_id=base)
         found = self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
-            counts = self.loader.batch_counts(self.batch.id)
-            self._loaded(attempt, counts, Staged(found.snapshot_id), {"adopted": True})
+            self._loaded(attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), adopted=True)
             return _Verdict.LOADED
+        self.settled = True
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self.store.phase(f"batch {self.batch.number}: writing rows")
         staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt)
         if staged.snapshot_id is None:
-            self._loaded(attempt, {}, staged, {})
+            self._loaded(attempt, Audit({}), staged)
             return _Verdict.LOADED
         self.store.phase(f"batch {self.batch.number}: auditing")
         audit = self.loader.audit(staged, attempt, self.batch.entries)
@@ -145,7 +147,7 @@ class BatchLoad:
         self.store.fence()
         self.publishing = True
         self.loader.publish(attempt, staged)
-        self._loaded(attempt, audit.files, staged, dict(audit.detail))
+        self._loaded(attempt, audit, staged)
         return _Verdict.LOADED
 
     def _check(self, audit: Audit, staged: Staged) -> None:
@@ -159,10 +161,11 @@ class BatchLoad:
                 "Run again; if it repeats, report it with the run's log.",
             )
 
-    def _loaded(
-        self, attempt: AttemptState, counts: Mapping[str, FileCount], staged: Staged, detail: Mapping[str, object]
-    ) -> None:
-        none = FileCount(0, 0)
+    def _loaded(self, attempt: AttemptState, audit: Audit, staged: Staged, *, adopted: bool = False) -> None:
+        none, counts = FileCount(0, 0), audit.files
+        detail = {**audit.detail, "adopted": True} if adopted else dict(audit.detail)
+        if staged.own:
+            detail["own_snapshots"] = [str(id_) for id_ in staged.own]
         files = tuple(
             FileOutcome(
                 entry.id,
@@ -172,7 +175,9 @@ class BatchLoad:
             for entry in self.batch.entries
         )
         seconds = round(self.context.monotonic() - self.started, 3)
-        outcome = BatchOutcome(staged.snapshot_id, files, staged.added_bytes, tuple(self.ddl), seconds, detail)
+        outcome = BatchOutcome(
+            staged.snapshot_id, files, staged.added_bytes, tuple(self.ddl), seconds, detail, audit.left
+        )
         self.store.batch_loaded(self.batch, attempt, outcome)
         logger.info(
             "batch loaded",
@@ -184,6 +189,19 @@ class BatchLoad:
             },
         )
 
+    def _check_whole(self) -> None:
+        """What replaces a table has to be whole: a file that cannot be read would take its old rows along."""
+        if self.context.config.destination.write_mode != "overwrite":
+            return
+        missing = self.store.unreadable()
+        if missing:
+            raise DataStop(
+                "overwrite_incomplete",
+                f"{len(missing)} of the files that are to replace {self.context.config.destination.key} cannot be "
+                f"read: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}. The table is as it was.",
+                "Correct or remove these files, retry or skip them, then run again; the others wait.",
+            )
+
     # ---- the schema
 
     def _evolve(self) -> None:
@@ -192,6 +210,8 @@ class BatchLoad:
         if table is None:
             self._create()
             return
+        if not self.store.schema_known():
+            self._take_over(table)
         shapes = list({entry.shape.key: entry.shape for entry in self.batch.entries if entry.shape}.values())
         names = self.loader.missing(shapes, table)
         if names and self._mode() != "rescue":
@@ -203,6 +223,13 @@ class BatchLoad:
         self.ddl += ddl
         self.store.table_created()
         self._changed(self.loader.state(), ddl, "table created")
+
+    def _take_over(self, table: TableState) -> None:
+        """The first batch into a table that is there already: it has to fit, and gets our columns."""
+        self.loader.check_existing(self.batch.entries, table)
+        ddl = self.loader.add_columns(())
+        self.ddl += ddl
+        self._changed(self.loader.state(), ddl, "first batch into a table that was there")
 
     def _add(self, columns: tuple[Column, ...], note: str, table: TableState | None = None) -> bool:
         """Adds columns as the evolution mode says; ``False`` where they stay in ``_rescued_data``."""

@@ -139,6 +139,9 @@ class Destination(Part):
     database: Identifier
     table: Identifier
     write_mode: Literal["append", "overwrite", "merge"] = "append"
+    #: overwrite: the whole table, or the partitions that the new files have rows for; ``auto``: these where
+    #: partitioning is on.
+    overwrite_scope: Literal["auto", "table", "partitions"] = "auto"
     merge_keys: list[str] = Field(default_factory=list)
     #: merge: of several rows with one key the one with the highest value here counts.
     order_by: str | None = None

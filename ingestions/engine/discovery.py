@@ -7,24 +7,36 @@ does not mean are only counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from time import monotonic
+from typing import Protocol
 
+from autoloader.lib.errors import RunStopped
 from ingestions.engine import config
-from ingestions.engine.ledger import Known, NewEntry, State, Store
+from ingestions.engine.abandon import pages
+from ingestions.engine.ledger import Known, NewEntry, State
 from ingestions.engine.sources.base import RemoteFile, Source
 from ingestions.engine.sources.location import Location, locate
 from ingestions.engine.sources.patterns import select
 
 PAGE = 1000
+#: how often it is told how many objects were seen.
+TELL_SECONDS = 1.0
 #: names that a hint may show.
 _SHOWN = 2
 #: objects among which a hint looks for what was meant.
 _LOOKED_AT = 10_000
 #: states of an earlier version whose rows are in the table, or will be.
 _TAKEN = frozenset({State.DISCOVERED, State.CLAIMED, State.LOADED, State.QUARANTINED})
+
+
+class Recorder(Protocol):
+    """The part of a store that a listing needs."""
+
+    def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]: ...
+    def record(self, entries: Sequence[NewEntry]) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Discovered:
 
 def discover(
     source: Source,
-    store: Store,
+    store: Recorder,
     source_config: config.Source,
     *,
     overwritten: str = "ignore",
@@ -50,20 +62,44 @@ def discover(
     start_after: str | None = None,
     page: int = PAGE,
     should_stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[int], None] = lambda listed: None,
 ) -> Discovered:
-    """Lists ``source`` and records what is new in ``store``, ``page`` objects at a time; stops between two pages where
-    ``should_stop`` says so (a second call goes on from scratch and records nothing twice). ``overwritten``: what
-    becomes of a new version of a file that is loaded already (``ignore`` or ``append``). Errors are the source's.
+    """Lists ``source`` and records what is new in ``store``, at most ``page`` objects at a time; gives up soon after
+    ``should_stop`` says so, however slow the source is (a second call goes on from scratch and records nothing twice).
+    ``overwritten``: what becomes of a new version of a file that is loaded already (``ignore`` or ``append``).
+    ``tell`` hears at most once a second how many objects were seen. Errors are the source's.
     """
-    location = locate(source_config)
-    judge = _Judge(source_config, location, overwritten, now())
-    listing = source.list(start_after)
+    judge = _Judge(source_config, locate(source_config), overwritten, now())
+    try:
+        recorded, skipped = _record(judge, pages(source.list(start_after), page, should_stop), store, tell)
+    except RunStopped:
+        return Discovered(judge.tally.listed, 0, 0, "", complete=False)
+    return Discovered(judge.tally.listed, recorded, skipped, judge.hint(), complete=True)
+
+
+def survey(
+    source: Source,
+    source_config: config.Source,
+    *,
+    now: Callable[[], datetime],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[list[RemoteFile]]:
+    """Pages of the files that a ledger which knows none of them would load now; files that are still changing are
+    among them. Nothing is recorded. RunStopped where ``should_stop`` says so; errors are the source's.
+    """
+    settled = source_config.model_copy(update={"settle_seconds": 0})
+    judge = _Judge(settled, locate(settled), "append", now())
+    for objects in pages(source.list(), PAGE, should_stop):
+        yield [file for file, reason in judge.candidates(objects) if not reason]
+
+
+def _record(
+    judge: _Judge, listing: Iterator[list[RemoteFile]], store: Recorder, tell: Callable[[int], None]
+) -> tuple[int, int]:
+    """How many entries were recorded, and how many of them to be skipped."""
     recorded = skipped = 0
-    complete = True
-    while objects := list(islice(listing, page)):
-        if should_stop():
-            complete = False
-            break
+    told = monotonic()
+    for objects in listing:
         candidates = judge.candidates(objects)
         known = store.known([file.address for file, _ in candidates]) if candidates else {}
         entries = [
@@ -74,7 +110,10 @@ def discover(
         if entries:
             recorded += store.record(entries)
             skipped += sum(entry.state == State.SKIPPED for entry in entries)
-    return Discovered(judge.tally.listed, recorded, skipped, judge.hint(), complete)
+        if monotonic() - told >= TELL_SECONDS:
+            tell(judge.tally.listed)
+            told = monotonic()
+    return recorded, skipped
 
 
 @dataclass(slots=True)

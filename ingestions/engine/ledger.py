@@ -116,6 +116,8 @@ class BatchOutcome:
     ddl: tuple[str, ...] = ()
     seconds: float = 0.0
     detail: Mapping[str, Any] = field(default_factory=dict)
+    #: rows of earlier batches that are left in the table, per (batch id, address); ``None``: all of them are.
+    left: Mapping[tuple[str, str], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,12 @@ class Store(Protocol):
     def batch_loaded(self, batch: BatchState, attempt: AttemptState | None, outcome: BatchOutcome) -> None:
         """Entries LOADED with rows and snapshot, totals raised, attempt ended: one transaction, a no-op when done."""
 
+    def unreadable(self) -> Sequence[str]:
+        """Addresses of FAILED files of which no later version is known: what an overwrite would leave out."""
+
+    def schema_known(self) -> bool:
+        """Whether a batch of this ingestion has met its table before."""
+
     def stale_branches(self) -> Sequence[str]:
         """Branches of ended attempts that have not been swept yet."""
 
@@ -177,3 +185,5 @@ class Store(Protocol):
 
     # telling
     def phase(self, name: str) -> None: ...
+    def listing(self, seen: int) -> None:
+        """The source is being listed, and so many objects were seen so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from autoloader.lib.errors import AccessError, FileError
@@ -66,3 +66,13 @@ def sniff_all(
         else found
         for entry, found in zip(entries, verdicts, strict=True)
     }
+
+
+def in_parts(entries: Sequence[Entry], limits: config.Limits) -> Iterator[list[Entry]]:
+    """All the files of a batch that may not be divided, in parts within the limits, for reading one after the other."""
+    left = list(entries)
+    while left:
+        part = plan_batch(left, limits)
+        yield part
+        taken = {entry.id for entry in part}
+        left = [entry for entry in left if entry.id not in taken]

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, FileError
+from autoloader.lib.errors import AutoloaderError, FileError, RunStopped
 from autoloader.lib.logs import log_context
+from ingestions.engine.abandon import unless_stopped
 from ingestions.engine.batch import BatchLoad
 from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
@@ -36,7 +37,13 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
     """Works on the run until it is done, cancelled, asked to stop, or ``budget_seconds`` are used up (a batch that
     was begun is finished first). Raises what the run cannot go on with; its class says whether to try again.
     """
-    deadline = context.monotonic() + budget_seconds
+    try:
+        return _slice(context, context.monotonic() + budget_seconds)
+    except RunStopped:
+        return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
+
+
+def _slice(context: Context, deadline: float) -> Outcome:
     if not context.store.discovery_done() and not _discover(context):
         return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
     batch = _next_batch(context)
@@ -56,6 +63,8 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
             if context.store.cancel_requested():
                 return Outcome.CANCELLED
             batch = _next_batch(context)
+            if batch is None:
+                _optimize(context, loader)
         _sweep(context, loader)
     return Outcome.DONE
 
@@ -63,14 +72,15 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
 def _discover(context: Context) -> bool:
     """Lists the source into the ledger; ``False`` where it was asked to stop before the end."""
     store, config = context.store, context.config
-    store.phase("listing the source")
+    store.listing(0)
     found = discover(
         context.source,
         store,
         config.source,
         overwritten=config.format.overwritten,
         now=context.now,
-        should_stop=lambda: context.should_stop() or store.cancel_requested(),
+        should_stop=lambda: _stopping(context),
+        tell=store.listing,
     )
     if not found.complete:
         return False
@@ -79,12 +89,19 @@ def _discover(context: Context) -> bool:
     return True
 
 
+def _stopping(context: Context) -> bool:
+    return context.should_stop() or context.store.cancel_requested()
+
+
 def _next_batch(context: Context) -> BatchState | None:
     """The batch that was begun and not ended, else a new one of the files that wait, else ``None``."""
     store = context.store
     if (batch := store.open_batch()) is not None:
         return batch
     limits = context.config.limits
+    if context.config.destination.write_mode == "overwrite":
+        chosen = _all_pending(context)
+        return store.begin_batch(chosen) if chosen else None
     after = 0
     while waiting := store.pending(limits.files_per_batch, after):
         after = waiting[-1].id
@@ -94,13 +111,25 @@ def _next_batch(context: Context) -> BatchState | None:
     return None
 
 
+def _all_pending(context: Context) -> list[Entry]:
+    """Every file that waits: what replaces a table is published at once, however many parts it is written in."""
+    found: list[Entry] = []
+    after = 0
+    while waiting := context.store.pending(context.config.limits.files_per_batch, after):
+        after = waiting[-1].id
+        found += _with_shapes(context, waiting)
+    return found
+
+
 def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
     """The entries whose first bytes could be read, with their shapes; the others are set aside with the reason."""
     unknown = [entry for entry in entries if entry.shape is None]
     if not unknown:
         return list(entries)
-    context.store.phase("reading the first bytes of new files")
-    verdicts = sniff_all(context.source, unknown, context.config.format)
+    context.store.phase(f"reading the first bytes of {len(unknown):,} new files")
+    verdicts = unless_stopped(
+        lambda: sniff_all(context.source, unknown, context.config.format), lambda: _stopping(context)
+    )
     shapes = {id_: verdict for id_, verdict in verdicts.items() if not isinstance(verdict, FileError)}
     context.store.set_shapes(shapes)
     for id_, verdict in verdicts.items():
@@ -112,6 +141,17 @@ def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
         for entry in entries
         if entry.shape is not None or entry.id in shapes
     ]
+
+
+def _optimize(context: Context, loader: TableLoader) -> None:
+    """After the last batch. The rows are in the table: a failure costs order, no data, and the next run tries again."""
+    if not context.config.destination.optimization.z_ordering_enabled:
+        return
+    context.store.phase("rewriting files in z-order")
+    try:
+        logger.info("z-ordered", extra=dict(loader.optimize()))
+    except AutoloaderError as error:
+        logger.warning("not z-ordered", extra={"reason": error.message})
 
 
 def _sweep(context: Context, loader: TableLoader) -> None:

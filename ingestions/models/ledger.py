@@ -8,6 +8,7 @@ from django.db import models
 
 from clusters.models import Cluster
 from ingestions.engine.ledger import State
+from ingestions.engine.sources.base import RemoteFile
 from ingestions.models.ingestion import Ingestion
 from ingestions.models.run import Batch, Run
 
@@ -56,6 +57,10 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    def remote_file(self) -> RemoteFile:
+        """The version as the engine knows it."""
+        return RemoteFile(self.address, self.version, self.size_bytes, self.modified_at)
 
 
 class TableLease(models.Model):

@@ -20,6 +20,10 @@ class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> RunQuerySet:
         return self.filter(status__in=Run.ACTIVE)
 
+    def unheld(self, now: datetime) -> RunQuerySet:
+        """Active runs that nobody works on: nobody holds them, or the holder's lease has run out."""
+        return self.active().filter(Q(lease_token="", lease_expires_at=None) | Q(lease_expires_at__lt=now))
+
     def claimable(self, now: datetime) -> RunQuerySet:
         """Runs that a worker may take: nobody holds them, or the holder's lease has run out."""
         free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=now)

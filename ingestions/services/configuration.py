@@ -135,8 +135,6 @@ _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
     ("format.dedupe_content", False),
     ("format.bad_rows_limit", None),
-    ("destination.sort_by", []),
-    ("destination.optimization.z_ordering_enabled", False),
     ("schedule.frequency", None),
     ("schedule.backfill.enabled", False),
     ("transform.sql", None),

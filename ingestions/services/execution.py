@@ -27,7 +27,9 @@ from ingestions.engine.run import Outcome, run_slice
 from ingestions.engine.sources.base import Source
 from ingestions.models import Run, RunError
 from ingestions.models.run import RunQuerySet
+from ingestions.services.cancel import CancelWatch
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
+from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.runs import run_enqueue
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
@@ -52,10 +54,11 @@ def run_work(*, run_id: str) -> None:
         return
     with log_context(run_id=str(run.pk), ingestion_id=str(run.ingestion_id)), LeaseKeeper(run):
         try:
-            outcome = _slice(run)
+            with CancelWatch(run) as watch:
+                outcome = _slice(run, watch)
         except LeaseLost as lost:
             logger.warning(lost.message)
-        except TurnTaken as taken:
+        except (TurnTaken, TurnBusy) as taken:
             _wait(run, TURN_WAIT_SECONDS, taken.message)
         except TransientError as error:
             _failed_for_now(run, error)
@@ -85,20 +88,23 @@ def run_to_end(*, run_id: str, timeout: float) -> Run:
         time.sleep(0.2)
 
 
-def _slice(run: Run) -> Outcome:
+def _slice(run: Run, watch: CancelWatch) -> Outcome:
     config = _frozen(run)
     run.ingestion.cluster = _cluster(run, config)
+    key = config.destination.key
+    store = OrmStore(run, destination_key=key)
+    if begun(run.ingestion):
+        store.phase("finishing the refresh that was begun")
+        refresh_finish(ingestion=run.ingestion, report=Report())
     source = source_open(run=run, config=config)
     try:
-        key = config.destination.key
-        store = OrmStore(run, destination_key=key)
 
         @contextmanager
         def opened() -> Iterator[TableLoader]:
             if not turn_take(run=run, destination_key=key):
                 raise TurnTaken("turn_taken", f"Another ingestion is writing into {key}.")
             try:
-                with loader_open(run=run, config=config, source=source) as loader:
+                with loader_open(run=run, config=config, source=source, watch=watch) as loader:
                     yield loader
             finally:
                 turn_give_back(run=run)
@@ -132,14 +138,16 @@ def source_open(*, run: Run, config: IngestionConfig) -> Source:
 
 
 @contextmanager
-def loader_open(*, run: Run, config: IngestionConfig, source: Source) -> Iterator[TableLoader]:
+def loader_open(*, run: Run, config: IngestionConfig, source: Source, watch: CancelWatch) -> Iterator[TableLoader]:
     """The destination's loader in a leased session that reads this source with this ingestion's own credentials."""
     access = source.spark_access()
     target = sessions.target_of(run.ingestion.cluster)
     with sessions.pool().lease(
         target, timezone=config.format.timezone, conf=access.conf, fingerprint=access.fingerprint
     ) as lease:
-        yield open_loader(lease.spark, session_id=lease.session_id, config=config, access=access)
+        loader = open_loader(lease.spark, session_id=lease.session_id, config=config, access=access, weigh=source.weigh)
+        with watch.over(loader, lease.interrupt) as watched:
+            yield watched
 
 
 def _frozen(run: Run) -> IngestionConfig:
@@ -178,9 +186,10 @@ _FREE = {"lease_token": "", "lease_holder": "", "lease_expires_at": None}
 def _settle(run: Run, outcome: Outcome) -> None:
     if outcome is Outcome.MORE:
         with transaction.atomic():
-            if _mine(run).update(**_FREE):
+            if _mine(run).filter(cancel_requested_at=None).update(**_FREE):
                 run_enqueue(run=run)
-        return
+                return
+        outcome = Outcome.CANCELLED  # or another worker has it, and this changes nothing
     if outcome is Outcome.CANCELLED:
         _finish(run, Run.Status.CANCELLED, None)
         return
@@ -212,8 +221,9 @@ def _finish(run: Run, status: Run.Status, error: AutoloaderError | None) -> None
 
 
 def _failed_for_now(run: Run, error: TransientError) -> None:
-    failures = Run.objects.values_list("transient_failures", flat=True).get(pk=run.pk) + 1
-    if failures >= MAX_TRANSIENT_FAILURES:
+    stands = Run.objects.only("transient_failures", "cancel_requested_at").get(pk=run.pk)
+    failures = stands.transient_failures + 1
+    if failures >= MAX_TRANSIENT_FAILURES and stands.cancel_requested_at is None:
         _finish(run, Run.Status.FAILED, error)
         return
     wait = min(FIRST_WAIT_SECONDS * 2 ** (failures - 1), LONGEST_WAIT_SECONDS)
@@ -222,5 +232,10 @@ def _failed_for_now(run: Run, error: TransientError) -> None:
 
 
 def _wait(run: Run, seconds: float, phase: str, **changes: int) -> None:
-    """Gives the run back; the scheduler enqueues it again when the wait is over. No worker is held meanwhile."""
-    _mine(run).update(resume_at=timezone.now() + timedelta(seconds=seconds), phase=phase[:60], **changes, **_FREE)
+    """Gives the run back; the scheduler enqueues it again when the wait is over. No worker is held meanwhile. One that
+    was asked to stop waits for nothing; if a batch of it is open, the next run looks how far it came.
+    """
+    resume_at = timezone.now() + timedelta(seconds=seconds)
+    waits = _mine(run).filter(cancel_requested_at=None)
+    if not waits.update(resume_at=resume_at, phase=phase[:60], **changes, **_FREE):
+        _finish(run, Run.Status.CANCELLED, None)

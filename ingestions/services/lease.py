@@ -7,16 +7,20 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autoloader.lib.errors import LeaseLost
 from ingestions.models import Run, TableLease
 
 logger = logging.getLogger(__name__)
@@ -49,16 +53,17 @@ def claim(*, run_id: str) -> Run | None:
     return Run.objects.select_related("ingestion", "ingestion__cluster", "ingestion__credential").get(pk=run_id)
 
 
-class LeaseKeeper:
-    """Renews the lease of a run (and of the table it writes to) four times a lease, until closed or lost."""
+class Keeper:
+    """Renews a hold four times a lease, in a thread, until it is closed or lost."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, name: str) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{run.pk}", daemon=True)
+        # its lines in the log carry the run's ids as well
+        within = copy_context()
+        self._thread = threading.Thread(target=within.run, args=(self._keep,), name=name[:60], daemon=True)
         self.lost = False
 
-    def __enter__(self) -> LeaseKeeper:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -71,34 +76,91 @@ class LeaseKeeper:
     def _keep(self) -> None:
         try:
             while not self._stop.wait(settings.LEASE_SECONDS / 4):
-                if not self._renew():
+                if not self._renewed():
                     self.lost = True
                     logger.warning("lease lost")
                     return
         finally:
             connection.close()
 
-    def _renew(self) -> bool:
-        expires = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    def _renewed(self) -> bool:
         try:
-            TableLease.objects.filter(token=self._run.lease_token).update(expires_at=expires)
-            mine = Run.objects.filter(pk=self._run.pk, lease_token=self._run.lease_token, status=Run.Status.RUNNING)
-            return bool(mine.update(lease_expires_at=expires))
+            return self.renew()
         except DatabaseError as error:
-            # The database may be back before the lease runs out; every write of the run is fenced anyway.
+            # The database may be back before the lease runs out; every write under it is fenced anyway.
             logger.warning("lease not renewed", extra={"reason": str(error)})
             connection.close()
             return True
 
+    def renew(self) -> bool:
+        """``False`` where somebody else has it by now."""
+        raise NotImplementedError
+
+
+class LeaseKeeper(Keeper):
+    """Of a run, and of the table it writes to."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"lease-{run.pk}")
+        self._run = run
+
+    def renew(self) -> bool:
+        expires = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+        TableLease.objects.filter(token=self._run.lease_token).update(expires_at=expires)
+        mine = Run.objects.filter(pk=self._run.pk, lease_token=self._run.lease_token, status=Run.Status.RUNNING)
+        return bool(mine.update(lease_expires_at=expires))
+
+
+class Turn(Keeper):
+    """A turn at a table that is no run's. Whoever takes over from a dead holder finds its token in ``predecessor``."""
+
+    def __init__(self, *, cluster_id: Any, destination_key: str, token: str) -> None:
+        super().__init__(f"turn-{token}")
+        self._where = {"cluster_id": cluster_id, "destination_key": destination_key}
+        self._token = token
+        self.predecessor = ""
+
+    def take(self) -> bool:
+        """``False`` while somebody else has the turn."""
+        earlier = TableLease.objects.filter(**self._where).first()
+        self.predecessor = earlier.token if earlier is not None else ""
+        return _turn_take(**self._where, token=self._token, run=None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        TableLease.objects.filter(token=self._token).update(run=None, token="", expires_at=None)
+
+    def renew(self) -> bool:
+        expires = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+        return bool(TableLease.objects.filter(**self._where, token=self._token).update(expires_at=expires))
+
+    @contextmanager
+    def fenced(self) -> Iterator[None]:
+        """A transaction that begins with the proof that the turn is still ours, and renews it by that."""
+        with transaction.atomic():
+            if not self.renew():
+                raise LeaseLost("turn_lost", f"The turn at {self._where['destination_key']} is somebody else's now.")
+            yield
+
 
 def turn_take(*, run: Run, destination_key: str) -> bool:
-    """Takes this run's turn at its table; ``False`` while another of our ingestions has it."""
+    """Takes this run's turn at its table; ``False`` while somebody else of ours has it."""
+    return _turn_take(
+        cluster_id=run.ingestion.cluster_id, destination_key=destination_key, token=run.lease_token, run=run
+    )
+
+
+def _turn_take(*, cluster_id: Any, destination_key: str, token: str, run: Run | None) -> bool:
     now = timezone.now()
-    where: dict[str, Any] = {"cluster_id": run.ingestion.cluster_id, "destination_key": destination_key}
+    where: dict[str, Any] = {"cluster_id": cluster_id, "destination_key": destination_key}
     TableLease.objects.get_or_create(**where)
     rows = TableLease.objects.filter(**where)
-    free = rows.filter(expires_at=None) | rows.filter(expires_at__lt=now) | rows.filter(run=run)
-    changes = {"run": run, "token": run.lease_token, "expires_at": now + timedelta(seconds=settings.LEASE_SECONDS)}
+    free = rows.filter(expires_at=None) | rows.filter(expires_at__lt=now)
+    if run is not None:
+        free |= rows.filter(run=run)
+    changes = {"run": run, "token": token, "expires_at": now + timedelta(seconds=settings.LEASE_SECONDS)}
     return bool(TableLease.objects.filter(pk__in=free.values("pk")).update(**changes))
 
 

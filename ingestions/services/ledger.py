@@ -19,7 +19,8 @@ LISTED = 100
 class Verification:
     """``differences`` lists files whose rows disagree; rows of batches that are not this ingestion's are counted apart
     (``foreign_rows``) and are no fault. ``orphan_batches`` are batches of ours in the table that the ledger does not
-    know as loaded.
+    know as loaded. Of a merge the ledger's rows are those read; the table may hold fewer of a file, never more, and as
+    many in all as were inserted less those deleted.
     """
 
     files: int = 0
@@ -29,10 +30,14 @@ class Verification:
     difference_count: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
     orphan_batches: list[str] = field(default_factory=list)
+    #: keys that stand more than once in a table that rows are merged into.
+    duplicate_keys: int = 0
+    #: where something differs: snapshots in the table's history that are not ours, newest first.
+    foreign_snapshots: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        return not self.difference_count and not self.orphan_batches
+        return not self.difference_count and not self.orphan_batches and not self.duplicate_keys
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, **self.__dict__}
@@ -54,8 +59,12 @@ def ledger_verify(*, ingestion: Ingestion) -> Verification:
         ).values_list("pk", "state")
     }
     result = Verification(files=len(expected), rows_ledger=sum(expected.values()))
+    merged = ingestion.configuration().destination.write_mode == "merge"
     with table_open(ingestion=ingestion) as loader:
-        found = loader.rows_by_batch_and_file() if loader.state() is not None else {}
+        there = loader.state() is not None
+        found = loader.rows_by_batch_and_file() if there else {}
+        result.duplicate_keys = loader.duplicate_keys() if there else 0
+        history = loader.foreign_snapshots(_own_snapshots(ingestion)) if there else ()
     orphans = set()
     for (batch, address), rows in found.items():
         if batch not in ours:
@@ -64,15 +73,39 @@ def ledger_verify(*, ingestion: Ingestion) -> Verification:
             orphans.add(batch)
         else:
             result.rows_table += rows
-            _compare(result, address, expected.pop((batch, address), 0), rows)
-    for (_, address), rows in expected.items():
-        _compare(result, address, rows, 0)
+            read = expected.pop((batch, address), 0)
+            _compare(result, address, read, rows, merged=merged)
+    if merged:
+        _compare_merges(result, ingestion)
+    else:
+        for (_, address), rows in expected.items():
+            _compare(result, address, rows, 0)
     result.orphan_batches = sorted(orphans)
+    if not result.ok:
+        result.foreign_snapshots = [str(id_) for id_ in history[:LISTED]]
     return result
 
 
-def _compare(result: Verification, address: str, ledger: int, table: int) -> None:
-    if ledger == table:
+def _own_snapshots(ingestion: Ingestion) -> set[int]:
+    """Snapshots of ours that cannot carry an attempt's name, as their batches remember them."""
+    details = Batch.objects.filter(destination_key=ingestion.destination_key, ingestion__cluster=ingestion.cluster)
+    return {int(id_) for detail in details.values_list("detail", flat=True) for id_ in detail.get("own_snapshots", ())}
+
+
+def _compare_merges(result: Verification, ingestion: Ingestion) -> None:
+    """In all, the table holds what was inserted less what was deleted."""
+    batches = Batch.objects.filter(
+        ingestion=ingestion, destination_key=ingestion.destination_key, state=Batch.State.LOADED
+    )
+    found = [detail.get("merge", {}) for detail in batches.values_list("detail", flat=True)]
+    merges = [merge for merge in found if "inserted" in merge]
+    expected = sum(merge["inserted"] - merge["deleted"] for merge in merges)
+    if not result.foreign_rows:  # a row of others that was updated became ours, and was not inserted
+        _compare(result, "all files together", expected, result.rows_table)
+
+
+def _compare(result: Verification, address: str, ledger: int, table: int, *, merged: bool = False) -> None:
+    if ledger == table or (merged and table <= ledger):
         return
     result.difference_count += 1
     if len(result.differences) < LISTED:

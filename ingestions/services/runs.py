@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -14,6 +15,7 @@ from autoloader.lib.errors import ConflictError
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
+from ingestions.models.run import RunQuerySet
 
 TASK = "ingestions.tasks.work"
 
@@ -122,14 +124,37 @@ def run_enqueue(*, run: Run) -> None:
 
 
 def run_cancel(*, run: Run) -> Run:
-    """Asks the run to stop: whole batches stay, nothing half is ever published. A queued run ends at once."""
+    """Asks the run to stop: whole batches stay, nothing half is ever published. One that nobody works on (queued,
+    waiting, its worker gone) ends at once; a worker ends its run within seconds. ConflictError for one that has ended.
+    """
     now = timezone.now()
-    ended = Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED, lease_token="").update(
-        status=Run.Status.CANCELLED, cancel_requested_at=now, ended_at=now, phase=""
-    )
-    if not ended:
+    if not _end_cancelled(Run.objects.unheld(now).filter(pk=run.pk), now):
         asked = Run.objects.active().filter(pk=run.pk, cancel_requested_at=None)
         if not asked.update(cancel_requested_at=now) and not Run.objects.active().filter(pk=run.pk).exists():
             raise ConflictError("run_ended", "The run has already ended.", "Start a new one.")
     run.refresh_from_db()
     return run
+
+
+def run_end_cancelled(*, run: Run, token: str) -> bool:
+    """Ends a run that its worker was asked to stop; ``False`` where that worker does not hold it any more."""
+    mine = Run.objects.filter(pk=run.pk, lease_token=token, status=Run.Status.RUNNING)
+    return _end_cancelled(mine, timezone.now()) == 1
+
+
+def runs_end_cancelled(*, now: datetime) -> int:
+    """Ends the runs that were asked to stop and that nobody works on; how many."""
+    return _end_cancelled(Run.objects.unheld(now).exclude(cancel_requested_at=None), now)
+
+
+def _end_cancelled(rows: RunQuerySet, now: datetime) -> int:
+    return rows.update(
+        status=Run.Status.CANCELLED,
+        cancel_requested_at=Coalesce(F("cancel_requested_at"), now),
+        ended_at=now,
+        phase="",
+        resume_at=None,
+        lease_token="",
+        lease_holder="",
+        lease_expires_at=None,
+    )

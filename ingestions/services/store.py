@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -21,19 +21,21 @@ from ingestions.engine.ledger import (
     BatchOutcome,
     BatchState,
     Entry,
+    FileOutcome,
     Known,
     NewEntry,
     SchemaChange,
     State,
     sources_of,
 )
-from ingestions.engine.sources.base import RemoteFile
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
 CHUNK = 5000
+#: statements that write the counts of a batch, before rows are written together.
+STATEMENTS = 100
 FILES_KEPT_IN_SCHEMA_VERSION = 20
 
 
@@ -71,6 +73,11 @@ class OrmStore:
 
     def phase(self, name: str) -> None:
         with self._fenced(phase=name[:60]):
+            pass
+
+    def listing(self, seen: int) -> None:
+        sofar = f": {seen:,} objects so far" if seen else ""
+        with self._fenced(phase=f"listing the source{sofar}", files_listed=seen):
             pass
 
     def cancel_requested(self) -> bool:
@@ -277,29 +284,25 @@ class OrmStore:
             if row.state == Batch.State.LOADED:
                 return
             now = self._now()
-            counts = {file.entry_id: file for file in outcome.files}
-            entries = list(self._ledger().filter(batch_id=batch.id, state=State.CLAIMED))
-            for entry in entries:
-                count = counts.get(entry.pk)
-                entry.rows = count.rows if count else 0
-                entry.rescued_rows = count.rescued_rows if count else 0
-                entry.state = State.LOADED
-                entry.reason = ""
-                entry.error_code = ""
-                entry.snapshot_id = outcome.snapshot_id
-                entry.run_id = self.run_id
-                entry.state_changed_at = now
-            LedgerEntry.objects.bulk_update(
-                entries,
-                ["rows", "rescued_rows", "state", "reason", "error_code", "snapshot_id", "run", "state_changed_at"],
-                batch_size=500,
+            claimed = self._ledger().filter(batch_id=batch.id, state=State.CLAIMED)
+            sizes = dict(claimed.values_list("pk", "size_bytes"))
+            counts = [file for file in outcome.files if file.entry_id in sizes]
+            claimed.update(
+                rows=0,
+                rescued_rows=0,
+                state=State.LOADED,
+                reason="",
+                error_code="",
+                snapshot_id=outcome.snapshot_id,
+                run_id=self.run_id,
+                state_changed_at=now,
             )
-            rows = sum(entry.rows or 0 for entry in entries)
-            rescued = sum(entry.rescued_rows or 0 for entry in entries)
-            size = sum(entry.size_bytes for entry in entries)
+            self._set_rows(counts)
+            rows, rescued = sum(count.rows for count in counts), sum(count.rescued_rows for count in counts)
+            size = sum(sizes.values())
             Batch.objects.filter(pk=batch.id).update(
                 state=Batch.State.LOADED,
-                files=len(entries),
+                files=len(sizes),
                 bytes=size,
                 rows=rows,
                 rescued_rows=rescued,
@@ -309,10 +312,12 @@ class OrmStore:
                 detail=dict(outcome.detail),
                 ended_at=now,
             )
+            if outcome.left is not None:
+                self._supersede(row, outcome.left)
             if attempt is not None:
                 Attempt.objects.filter(branch=attempt.branch).update(state=Attempt.State.PUBLISHED, ended_at=now)
             Run.objects.filter(pk=self.run_id).update(
-                files_loaded=F("files_loaded") + len(entries),
+                files_loaded=F("files_loaded") + len(sizes),
                 bytes_done=F("bytes_done") + size,
                 bytes_written=F("bytes_written") + outcome.bytes_written,
                 rows_done=F("rows_done") + rows,
@@ -321,10 +326,51 @@ class OrmStore:
                 transient_failures=0,
             )
             self._ingestion().update(
-                files_loaded=F("files_loaded") + len(entries),
+                files_loaded=F("files_loaded") + len(sizes),
                 rows_loaded=F("rows_loaded") + rows,
                 bytes_loaded=F("bytes_loaded") + size,
             )
+
+    def _supersede(self, batch: Batch, left: Mapping[tuple[str, str], int]) -> None:
+        """Earlier files of which the batch replaced rows: none left is SUPERSEDED, fewer is said in the reason."""
+        earlier = self._ledger().filter(state=State.LOADED).exclude(batch_id=batch.pk)
+        gone: list[int] = []
+        for entry in earlier.only("id", "address", "batch_id", "rows").iterator(chunk_size=CHUNK):
+            count = left.get((str(entry.batch_id), entry.address), 0)
+            if count == 0:
+                gone.append(entry.pk)
+            elif count != entry.rows:
+                reason = f"{count} of its {entry.rows} rows are left: the others were replaced by batch {batch.pk}"
+                self._ledger().filter(pk=entry.pk).update(rows=count, reason=reason)
+        for start in range(0, len(gone), CHUNK):
+            self._ledger().filter(pk__in=gone[start : start + CHUNK]).update(
+                state=State.SUPERSEDED, reason=f"replaced by batch {batch.pk}", state_changed_at=self._now()
+            )
+
+    def unreadable(self) -> Sequence[str]:
+        later = self._ledger().filter(address=OuterRef("address"), pk__gt=OuterRef("pk"))
+        failed = self._ledger().filter(state=State.FAILED).exclude(Exists(later))
+        return list(failed.order_by("pk").values_list("address", flat=True)[:100])
+
+    def schema_known(self) -> bool:
+        return SchemaVersion.objects.filter(
+            ingestion_id=self.ingestion_id, destination_key=self.destination_key
+        ).exists()
+
+    def _set_rows(self, counts: Sequence[FileOutcome]) -> None:
+        """Files with equal counts share a statement; where hardly any are equal, many rows do."""
+        equal: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for count in counts:
+            if not count.rows:  # as they are
+                continue
+            equal[count.rows, count.rescued_rows].append(count.entry_id)
+        if len(equal) <= STATEMENTS:
+            for (rows, rescued), ids in equal.items():
+                for start in range(0, len(ids), CHUNK):
+                    self._ledger().filter(id__in=ids[start : start + CHUNK]).update(rows=rows, rescued_rows=rescued)
+            return
+        entries = [LedgerEntry(pk=count.entry_id, rows=count.rows, rescued_rows=count.rescued_rows) for count in counts]
+        LedgerEntry.objects.bulk_update(entries, ["rows", "rescued_rows"], batch_size=200)
 
     def stale_branches(self) -> Sequence[str]:
         return list(
@@ -364,8 +410,7 @@ class OrmStore:
 
 
 def _entry(row: LedgerEntry) -> Entry:
-    file = RemoteFile(row.address, row.version, row.size_bytes, row.modified_at)
-    return Entry(row.pk, file, State(row.state), Shape.from_json(row.shape) if row.shape else None)
+    return Entry(row.pk, row.remote_file(), State(row.state), Shape.from_json(row.shape) if row.shape else None)
 
 
 def _attempt(row: Attempt) -> AttemptState:

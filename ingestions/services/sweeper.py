@@ -10,8 +10,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from autoloader.lib.logs import log_context
 from ingestions.models import Run
-from ingestions.services.runs import run_enqueue
+from ingestions.services.runs import run_enqueue, runs_end_cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,10 @@ LOOK_THROUGH = 500
 
 
 def sweep(*, now: datetime | None = None) -> int:
-    """Enqueues what is due again and returns how many runs that were."""
+    """Enqueues what is due again and returns how many runs that were. Those that were asked to stop are ended."""
     now = now or timezone.now()
+    if ended := runs_end_cancelled(now=now):
+        logger.info("runs ended that were cancelled and that nobody worked on", extra={"runs": ended})
     active = Run.objects.active()
     due = active.filter(resume_at__lte=now)
     orphaned = active.filter(lease_expires_at__lt=now, enqueued_at__lt=now - PATIENCE)
@@ -52,7 +55,8 @@ def _enqueue(run: Run, reason: str) -> bool:
         if not same.update(resume_at=None, enqueued_at=timezone.now()):
             return False
         run_enqueue(run=run)
-    logger.info("run enqueued again", extra={"run_id": str(run.pk), "reason": reason})
+    with log_context(run_id=str(run.pk), ingestion_id=str(run.ingestion_id)):
+        logger.info("run enqueued again", extra={"reason": reason})
     return True
 
 

@@ -16,7 +16,6 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -32,8 +31,16 @@ from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, Run
 from tests.cast import make_cluster, make_file, make_ingestion, make_run, make_schema_version, person
 
+
+def no_fault_of_ours(ctx: Any, response: Any, case: Any) -> bool | None:
+    """A cluster or a store that is not there may be told (502 to 504); a 500 is a fault of the program."""
+    if response.status_code == 500:
+        raise AssertionError(f"{case.method} {case.path} answered 500")
+    return None
+
+
 CHECKS = [
-    not_a_server_error,
+    no_fault_of_ours,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
@@ -42,6 +49,7 @@ CHECKS = [
 EXAMPLES = int(os.environ.get("AUTOLOADER_EXAMPLES", "20"))
 #: it opens connections to made-up addresses and waits for them.
 LEFT_OUT = {"cluster_test"}
+ASKS_STORES = {"ingestion_test", "ingestion_estimate"}
 
 SCHEMA = schemathesis.openapi.from_dict(api.get_openapi_schema())
 OPERATIONS: dict[str, Any] = {
@@ -71,7 +79,7 @@ class World:
     """One of everything, for ids that exist."""
 
     def __init__(self, owner: User) -> None:
-        self.cluster: Cluster = make_cluster(owner)
+        self.cluster: Cluster = make_cluster(owner, url="sc://127.0.0.1:9/")  # nobody listens there
         self.ingestion: Ingestion = make_ingestion(owner, self.cluster)
         make_schema_version(self.ingestion, 1)
         run = make_run(self.ingestion, files=2, errors=1)
@@ -140,6 +148,8 @@ def test_no_request_surprises(name: str) -> None:
     def ask(case: Any, kept: list[str] | None, status: str, active: bool) -> None:
         if kept is not None:
             world.steer(case, kept)
+        if name in ASKS_STORES and isinstance(case.body, dict) and isinstance(case.body.get("source"), dict):
+            case.body["source"].pop("credentials", None)  # with some, a store would be asked, somewhere
         with transaction.atomic():
             Ingestion.objects.update(status=status)
             if active:

@@ -47,6 +47,8 @@ def test_the_ledger_shows_each_file_with_its_reason(feed: Ingestion) -> None:
     make_file(feed, number=9, state="FAILED", reason="It is no gzip.", rows=None)
     shown = manage("ledger", "show", "Orders").out
     assert "It is no gzip." in shown
+    snapshot = feed.files.exclude(snapshot_id=None).values_list("snapshot_id", flat=True)[0]
+    assert f" {snapshot} " in shown
     files = manage("ledger", "show", "Orders", "--state", "failed", "--json").json()
     assert [file["path"] for file in files] == ["s3://shop/orders/00009.csv"]
     assert len(manage("ledger", "show", "Orders", "--limit", 1, "--json").json()) == 1

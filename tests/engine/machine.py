@@ -14,7 +14,7 @@ from typing import Protocol
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from autoloader.lib.errors import AutoloaderError, LeaseLost
+from autoloader.lib.errors import AutoloaderError, LeaseLost, RunStopped
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
 from ingestions.engine.ledger import State, Store
@@ -22,6 +22,10 @@ from ingestions.engine.run import Outcome, run_slice
 from tests.engine.feeds import CONFIG
 from tests.engine.memory import T0, Crash, MemoryLoader, MemorySource, Table
 
+#: steps of a loader that are interrupted when a run is cancelled.
+INTERRUPTIBLE = frozenset(
+    {"infer", "before branch", "after branch", "find", "before stage", "during stage", "after stage", "audit"}
+)
 NAMES = st.sampled_from([f"memory://feed/{letter}.csv" for letter in "abcdef"])
 
 
@@ -58,8 +62,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.backend.close()
 
-    def _work(self, crash_at: int | None = None) -> Outcome | None:
-        """A worker takes the run over and works a slice; it dies at its ``crash_at``-th step."""
+    def _work(self, crash_at: int | None = None, stop_at: int | None = None) -> Outcome | None:
+        """A worker takes the run over and works a slice; it dies at its ``crash_at``-th step, or is interrupted at the
+        first step from ``stop_at`` on that can be.
+        """
         count = 0
 
         def trip(step: str) -> None:
@@ -67,6 +73,9 @@ class LedgerMachine(RuleBasedStateMachine):
             count += 1
             if crash_at is not None and count >= crash_at:
                 raise Crash(step)
+            if stop_at is not None and count >= stop_at and step in INTERRUPTIBLE:
+                self.backend.cancel(True)
+                raise RunStopped
 
         @contextmanager
         def opened() -> Iterator[MemoryLoader]:
@@ -101,6 +110,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def run_is_cancelled(self) -> None:
         self.backend.cancel(True)
         outcome = self._work()
+        self.backend.cancel(False)
+        if outcome in (Outcome.DONE, Outcome.CANCELLED):
+            self.backend.run_ended()
+
+    @rule(stop_at=st.integers(1, 60))
+    def step_is_interrupted(self, stop_at: int) -> None:
+        """Cancelled in the middle of a step: whole batches or nothing, whatever earlier workers left behind."""
+        outcome = self._work(stop_at=stop_at)
         self.backend.cancel(False)
         if outcome in (Outcome.DONE, Outcome.CANCELLED):
             self.backend.run_ended()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +35,7 @@ from ingestions.engine.loader.base import (
     LostRace,
     Staged,
     TableState,
+    Trial,
 )
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
 
@@ -69,6 +70,9 @@ class MemorySource:
         if address not in self.files:
             raise FileError("file_gone", f"{address} is gone.", path=address)
         return self.files[address][start : start + length] if start >= 0 else self.files[address][start:]
+
+    def weigh(self, folder: str, limit: int) -> int | None:
+        return None
 
     def spark_access(self) -> SparkAccess:
         return SparkAccess("memory", "memory")
@@ -237,6 +241,39 @@ class MemoryLoader:
                 counts[(snapshot.batch, address)] += rows
         return counts
 
+    def adopted(self, batch_id: str, found: Found) -> Audit:
+        return Audit(self.batch_counts(batch_id))
+
+    def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
+        self.trip("check existing")
+
+    def trial(self, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
+        return Trial(tuple(columns), {}, {})
+
+    def planned(self, columns: Sequence[Column], table: TableState | None) -> tuple[str, ...]:
+        return ("CREATE TABLE",) if table is None else ("ALTER TABLE",)
+
+    def duplicate_keys(self) -> int:
+        return 0
+
+    def foreign_snapshots(self, own: Collection[int]) -> Sequence[int]:
+        return []
+
+    def optimize(self) -> Mapping[str, object]:
+        return {}
+
+    def rows_by_batch(self) -> Mapping[str, int]:
+        counts: Counter[str] = Counter()
+        for (batch, _), rows in self.rows_by_batch_and_file().items():
+            counts[batch] += rows
+        return counts
+
+    def drop_table(self) -> None:
+        self.trip("before drop table")
+        self.table.snapshots.clear()
+        self.table.refs = {"main": None}
+        self.table.columns = None
+
     def drop_branch(self, branch: str) -> None:
         self.trip("before drop")
         self.table.refs.pop(branch, None)
@@ -271,6 +308,7 @@ class Ledger:
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     errors: list[AutoloaderError] = field(default_factory=list)
     cancel: bool = False
+    schemas: int = 0
 
 
 class MemoryStore:
@@ -404,12 +442,22 @@ class MemoryStore:
 
     def schema_changed(self, change: SchemaChange) -> None:
         self._write("schema changed")
+        self.ledger.schemas += 1
+
+    def schema_known(self) -> bool:
+        return self.ledger.schemas > 0
+
+    def unreadable(self) -> Sequence[str]:
+        return [row.file.address for row in self.ledger.rows.values() if row.state == State.FAILED]
 
     def table_created(self) -> None:
         self._write("table created")
 
     def phase(self, name: str) -> None:
         self._write("phase")
+
+    def listing(self, seen: int) -> None:
+        self._write("listing")
 
 
 def csv_shape(*names: str) -> Shape:

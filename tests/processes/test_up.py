@@ -136,6 +136,20 @@ def test_the_first_start_says_what_it_loaded_and_where_to_look(up: tuple[Up, str
     assert requests.get(f"{installation.url}/health", timeout=10).json()["status"] == "ok"
 
 
+def test_every_line_of_a_run_says_which_run_it_is(up: tuple[Up, str]) -> None:
+    """One JSON object a line, and the ids of a run, its ingestion and, within a batch, the batch in each of them."""
+    installation, _ = up
+    log = (installation.data / "logs" / "worker.log").read_text().splitlines()
+    lines = [json.loads(line) for line in log]
+    own = [line for line in lines if line["logger"].startswith("ingestions.")]
+    run = installation.json("run", "list")[-1]
+    assert {"discovered", "batch loaded", "run ended"} <= {line["message"] for line in own}
+    assert all(line["run_id"] and line["ingestion_id"] for line in own)
+    first = [line for line in own if line["run_id"] == run["id"]]
+    assert {line["ingestion_id"] for line in first} == {run["ingestion_id"]}
+    assert all(line["batch_id"] for line in own if line["message"] == "batch loaded")
+
+
 def test_the_password_that_was_printed_signs_in(up: tuple[Up, str]) -> None:
     installation, told = up
     password = re.search(r"Password: +(\S+)", told)

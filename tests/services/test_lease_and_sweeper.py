@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -12,11 +13,12 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from autoloader.lib.errors import LeaseLost
+from autoloader.lib.logs import ContextFilter, log_context
 from clusters.models import Cluster
 from ingestions.engine.ledger import NewEntry, State
 from ingestions.engine.sources.base import RemoteFile
 from ingestions.models import Ingestion, LedgerEntry, Run
-from ingestions.services.lease import claim, turn_give_back, turn_take
+from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
 from ingestions.services.runs import RunActive, run_cancel, run_start
 from ingestions.services.store import OrmStore
 from ingestions.services.sweeper import sweep
@@ -143,6 +145,28 @@ def test_the_sweeper_enqueues_a_run_whose_worker_is_gone(ingestion: Ingestion) -
     assert sweep() == 0, "the new task gets its time"
 
 
+def test_what_is_logged_of_a_run_beside_its_worker_carries_its_ids(
+    ingestion: Ingestion, caplog: pytest.LogCaptureFixture, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that keeps the lease, and the sweeper in another process."""
+    caplog.handler.addFilter(ContextFilter())
+    caplog.set_level("INFO")
+    run = run_start(ingestion=ingestion)
+    with monkeypatch.context() as patch, log_context(run_id=str(run.pk), ingestion_id=str(ingestion.pk)):
+        settings.LEASE_SECONDS = 0.04
+        patch.setattr(LeaseKeeper, "renew", lambda self: False)
+        with LeaseKeeper(run) as keeper:
+            keeper._thread.join(10)
+        settings.LEASE_SECONDS = 30
+    OrmQ.objects.all().delete()
+    Run.objects.update(enqueued_at=timezone.now() - timedelta(seconds=60))
+    assert sweep() == 1
+    for message in ("lease lost", "run enqueued again"):
+        (line,) = [record for record in caplog.records if record.message == message]
+        assert vars(line)["run_id"] == str(run.pk)
+        assert vars(line)["ingestion_id"] == str(ingestion.pk)
+
+
 def test_the_sweeper_leaves_a_run_alone_whose_task_waits(ingestion: Ingestion) -> None:
     run_start(ingestion=ingestion)
     Run.objects.update(enqueued_at=timezone.now() - timedelta(seconds=60))
@@ -177,3 +201,35 @@ def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(ingestion:
     _claimed(second)
     assert run_cancel(run=second).cancel_requested_at is not None
     assert Run.objects.get(pk=second.pk).status == Run.Status.RUNNING
+
+
+def test_the_sweeper_ends_a_cancelled_run_whose_worker_is_gone(ingestion: Ingestion) -> None:
+    run = run_start(ingestion=ingestion)
+    zombie = OrmStore(_claimed(run), destination_key="c.d.t")
+    run_cancel(run=run)
+    OrmQ.objects.all().delete()
+    sweep()
+    assert Run.objects.get().status == Run.Status.RUNNING, "its worker ends it"
+    _expire(run)
+    sweep()
+    ended = Run.objects.get()
+    assert (ended.status, ended.lease_token, ended.phase) == (Run.Status.CANCELLED, "", "")
+    assert ended.ended_at is not None
+    assert OrmQ.objects.count() == 0
+    with pytest.raises(LeaseLost):
+        zombie.fence()
+
+
+def test_a_run_whose_worker_is_gone_is_cancelled_at_once(ingestion: Ingestion) -> None:
+    run = run_start(ingestion=ingestion)
+    _claimed(run)
+    _expire(run)
+    assert run_cancel(run=run).status == Run.Status.CANCELLED
+
+
+def test_a_run_between_two_slices_is_cancelled_at_once(ingestion: Ingestion) -> None:
+    run = run_start(ingestion=ingestion)
+    _claimed(run)
+    Run.objects.update(lease_token="", lease_holder="", lease_expires_at=None)
+    assert run_cancel(run=run).status == Run.Status.CANCELLED
+    assert claim(run_id=str(run.pk)) is None

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
+from autoloader.lib.errors import AccessError, AutoloaderError
 from clusters.embedded import EmbeddedServer
 from clusters.models import Cluster
-from clusters.sessions import pool
+from clusters.sessions import Target, pool
+from ingestions.engine import config
+from ingestions.engine.sources import open_source
+from ingestions.engine.sources.base import SparkAccess
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.services.execution import run_to_end
 from ingestions.services.ingestions import ingestion_create
@@ -105,6 +110,32 @@ def test_a_refused_key_is_told_and_stands_nowhere(s3_server: S3Server, cluster: 
     assert "wrong-but-secret" not in told
     assert run.error_hint
     assert s3_server.key not in told
+
+
+def test_what_one_key_opened_another_key_does_not_read(s3_server: S3Server, spark_server: EmbeddedServer) -> None:
+    """Hadoop keeps an open store for whoever comes next, whatever the key: seen to let wrong keys read, and to refuse
+    right ones after a wrong one."""
+    bucket = s3_server.create_bucket()
+    s3_server.put(bucket, "in/a.csv", b"id\n1\n")
+
+    def access(**changes: str) -> SparkAccess:
+        source = config.Source.model_validate({"type": "s3", "path": f"s3://{bucket}/in/"})
+        keys = config.Credentials.model_validate({**s3_server.credentials(), **changes})
+        opened = open_source(source, keys, local_roots=(), allowed_networks=("127.0.0.0/8",), alias_key="k")
+        with closing(opened):
+            return opened.spark_access()
+
+    def read(using: SparkAccess) -> int:
+        with pool().lease(Target(spark_server.url), conf=using.conf, fingerprint=using.fingerprint) as lease:
+            return int(lease.spark.read.option("header", "true").csv(f"{using.scheme}://{bucket}/in/a.csv").count())
+
+    right, wrong = access(), access(aws_secret_access_key="wrong-but-secret")
+    for _ in range(2):
+        assert read(right) == 1
+        with pytest.raises(AutoloaderError) as refused:
+            read(wrong)
+        assert isinstance(refused.value, AccessError), refused.value
+        assert "wrong-but-secret" not in str(refused.value)
 
 
 def test_sessions_and_logs_of_spark_hold_no_key(s3_server: S3Server, cluster: Cluster, spark_server: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -140,7 +141,9 @@ def test_progress_shows_what_is_done_of_what_there_is(browser: Client, ingestion
     assert "2 of 8" in page
     assert "2.0 MB of 8.0 MB" in page
     assert "Batch 2: writing rows" in page
-    assert "about 30 s" in page
+    left = re.search(r"about (\d+) s\b", page)
+    assert left is not None
+    assert 30 <= int(left[1]) < 60, "three times what the first quarter took; a slow machine adds what it needs to ask"
     assert 'http-equiv="refresh"' in page  # for browsers without script
 
 

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from ingestions.engine import config
+from ingestions.engine.formats.head import STEPS
 
 DELIMITERS = (",", ";", "\t", "|")
 #: records that the delimiter is judged by.
 _SAMPLE = 100
+# A cell may be as long as the text at hand. Python's own bound, half a file's first bytes once they are unpacked, would
+# make every delimiter look wrong.
+csv.field_size_limit(max(csv.field_size_limit(), STEPS[-1]))
 _END = re.compile(r"\r\n|\n|\r")
 
 
@@ -29,6 +33,8 @@ def detect_delimiter(text: str, complete: bool, options: config.FormatOptions) -
     """
     best, best_score = ",", 0.0
     for candidate in DELIMITERS:
+        if candidate not in text:
+            continue  # looking for it costs a pass over megabytes that a few bytes of gzip unpack to
         try:
             sample = list(islice(records(text, complete, candidate, options), _SAMPLE))
         except Unreadable:
@@ -62,7 +68,7 @@ def records(text: str, complete: bool, delimiter: str, options: config.FormatOpt
     multiline = options.multiline is not False
     lines = _Lines(text, complete)
     # without multiline Spark takes each line for itself, quotes or not
-    units: Iterable[Iterable[str]] = [lines] if multiline else ([line] for line in lines)
+    units: Iterable[Iterable[str]] = [lines] if multiline else ([line] for line in lines if line.strip(" \r\n"))
     try:
         for unit in units:
             for record in _reader(unit, delimiter, options):

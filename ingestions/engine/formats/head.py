@@ -20,6 +20,10 @@ _WIDE_MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
+_ENDIAN_MARKS = {
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 #: what other kinds of files begin with.
 _MAGIC = (
     (b"PAR1", "a Parquet file"),
@@ -147,6 +151,8 @@ def _decode(address: str, raw: bytes, encoding: str | None, complete: bool) -> s
                 raise _encoding(address, f"starts with a byte-order mark of {name}, but is read as {wanted}", name)
         if b"\x00" in raw:
             raise not_text(address, "binary (it holds zero bytes)")
+    if wanted in ("UTF-16", "UTF-32") and not raw.startswith(_ENDIAN_MARKS[wanted]):
+        raise _encoding(address, f"is read as {wanted} but has no byte-order mark", f"{wanted}LE or {wanted}BE")
     try:
         text = codecs.getincrementaldecoder(python_name(wanted))().decode(raw, complete)
     except UnicodeDecodeError as error:

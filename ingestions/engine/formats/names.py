@@ -13,21 +13,29 @@ def column_names(header: Sequence[str]) -> tuple[str, ...]:
     that was there before or is ours. A name that stands in the header keeps it; invented ones give way.
     """
     trimmed = [name.strip().strip("\ufeff").strip() for name in header]
-    given = {name.lower() for name in trimmed if name}
-    taken = set(RESERVED)
-    names = []
-    for position, name in enumerate(trimmed):
-        wanted = name or f"_c{position}"
-        first = bool(name) and wanted.lower() not in taken
-        names.append(wanted if first else _free(wanted, taken | given))
-        taken.add(names[-1].lower())
-    return tuple(names)
+    names = _Names({name.lower() for name in trimmed if name})
+    return tuple(names.take(name, f"_c{position}") for position, name in enumerate(trimmed))
 
 
-def _free(wanted: str, taken: set[str]) -> str:
-    if wanted.lower() not in taken:
-        return wanted
-    number = 2
-    while f"{wanted}_{number}".lower() in taken:
-        number += 1
-    return f"{wanted}_{number}"
+class _Names:
+    """Gives each name once. ``given``: names of the header in lower case, which no invented name may be."""
+
+    def __init__(self, given: set[str]) -> None:
+        self.given = given
+        self.taken = set(RESERVED)
+        #: where to go on: a header may hold one name a hundred thousand times.
+        self.next_number: dict[str, int] = {}
+
+    def take(self, name: str, otherwise: str) -> str:
+        found = name if name and name.lower() not in self.taken else self._invented(name or otherwise)
+        self.taken.add(found.lower())
+        return found
+
+    def _invented(self, wanted: str) -> str:
+        number = self.next_number.get(wanted.lower(), 1)
+        while True:
+            candidate = wanted if number == 1 else f"{wanted}_{number}"
+            number += 1
+            if candidate.lower() not in self.taken and candidate.lower() not in self.given:
+                self.next_number[wanted.lower()] = number
+                return candidate

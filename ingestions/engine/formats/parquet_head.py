@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from autoloader.lib.errors import FileError
 from ingestions.engine.formats.head import Named, Readable
-from ingestions.engine.formats.shape import ShapeColumn
+from ingestions.engine.formats.shape import ShapeColumn, check_count
 
 _TAIL_BYTES = 64 * 1024
 _MAX_FOOTER_BYTES = 64 * 1024 * 1024
@@ -56,8 +57,8 @@ def read_columns(source: Readable, file: Named) -> tuple[ShapeColumn, ...]:
         raise FileError("parquet_type", f"{address}: {error}", error.__notes__[0], path=address) from None
     except (pa.ArrowException, OSError, ValueError, StopIteration):
         raise _broken(address, "its footer cannot be read") from None
-    names = [column.name.lower() for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    check_count(address, len(columns))
+    twice = sorted(name for name, times in Counter(column.name.lower() for column in columns).items() if times > 1)
     if twice:
         raise FileError(
             "ambiguous_columns",

@@ -7,6 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from autoloader.lib.errors import FileError
+
+#: more columns than any table that people use; a plan over hundreds of thousands would keep a cluster busy for hours.
+MAX_COLUMNS = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class ShapeColumn:
@@ -50,4 +55,16 @@ class Shape:
             value["format"],
             tuple(ShapeColumn(name, type_) for name, type_ in value["columns"]),
             tuple((str(key), str(text)) for key, text in value["options"]),
+        )
+
+
+def check_count(address: str, columns: int) -> None:
+    """Raises FileError where a file has more columns than can be loaded."""
+    if columns > MAX_COLUMNS:
+        raise FileError(
+            "too_many_columns",
+            f"{address} has {columns:,} columns; at most {MAX_COLUMNS:,} can be loaded.",
+            "Check the delimiter, or write the data with fewer columns, such as a column for the name and one for the "
+            "value.",
+            path=address,
         )

@@ -11,7 +11,8 @@ from ingestions.engine.formats import json_head, parquet_head
 from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record
 from ingestions.engine.formats.encodings import UTF_8, java_name
 from ingestions.engine.formats.head import STEPS, Head, Named, Readable, empty, read_head
-from ingestions.engine.formats.shape import Shape, ShapeColumn
+from ingestions.engine.formats.names import column_names
+from ingestions.engine.formats.shape import Shape, ShapeColumn, check_count
 
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|error|!--)", re.IGNORECASE)
 
@@ -19,8 +20,8 @@ _MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|error|!--)", re.IGNO
 def sniff(source: Readable, file: Named, format_: config.Format) -> Shape:
     """Reads the first 64 KiB (up to 1 MiB where a header needs it; the footer of a Parquet file) and tells how the file
     is read. Raises FileError with the file's address: ``empty_file``, ``compression_mismatch``, ``gzip_damaged``,
-    ``encoding_mismatch``, ``not_text``, ``looks_like_html``, ``looks_like_json``, ``header_unreadable``, ``not_json``,
-    ``not_parquet``, ``parquet_type``, ``ambiguous_columns``, ``file_gone``.
+    ``encoding_mismatch``, ``not_text``, ``looks_like_html``, ``looks_like_json``, ``header_unreadable``,
+    ``too_many_columns``, ``not_json``, ``not_parquet``, ``parquet_type``, ``ambiguous_columns``, ``file_gone``.
     """
     match format_.type:
         case "csv":
@@ -46,12 +47,13 @@ def _csv(source: Readable, file: Named, options: config.FormatOptions) -> Shape:
         if not record:
             raise empty(file.address)
         _check_not_json(file.address, head)
+        check_count(file.address, len(record))
         return _csv_shape(record, between, encoding, options)
     raise _no_header(file.address, f"it does not end within {STEPS[-1]:,} bytes")
 
 
 def _csv_shape(record: list[str], between: str, encoding: str, options: config.FormatOptions) -> Shape:
-    names = record if options.header else [f"_c{position}" for position in range(len(record))]
+    names = column_names(record if options.header else [""] * len(record))
     resolved = {
         "delimiter": between,
         "encoding": encoding,

@@ -6,13 +6,17 @@ from typing import Any
 
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.loader.base import TableLoader
+from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.sources.base import SparkAccess
 
 __all__ = ["open_loader"]
 
 
-def open_loader(spark: Any, *, session_id: str, config: IngestionConfig, access: SparkAccess) -> TableLoader:
-    """A loader for the configuration's table over a leased Spark Connect session.
+def open_loader(
+    spark: Any, *, session_id: str, config: IngestionConfig, access: SparkAccess, weigh: Weigh | None = None
+) -> TableLoader:
+    """A loader for the configuration's table over a leased Spark Connect session. ``weigh`` tells what listing a folder
+    costs; without it files are read by their paths.
 
     The lease has set the source's access and the listing's tuning; what the conversions rely on is set here.
     """
@@ -25,4 +29,4 @@ def open_loader(spark: Any, *, session_id: str, config: IngestionConfig, access:
         "spark.sql.legacy.javaCharsets": "true",
     }.items():
         spark.conf.set(key, value)
-    return SparkTableLoader(spark, session_id=session_id, config=config, access=access)
+    return SparkTableLoader(spark, session_id=session_id, config=config, access=access, weigh=weigh)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from autoloader.lib.errors import TransientError
 from ingestions.engine.formats.shape import Shape
@@ -26,6 +26,10 @@ METADATA_COLUMNS: tuple[tuple[str, str], ...] = (
 #: keys of the snapshot summary that prove which batch and attempt a snapshot is.
 SNAPSHOT_BATCH = "autoloader.batch-id"
 SNAPSHOT_ATTEMPT = "autoloader.attempt"
+
+
+#: dropping a table can be interrupted from elsewhere by this tag and the session's id.
+DROP_TAG = "autoloader_drop"
 
 
 class LostRace(TransientError):
@@ -60,9 +64,10 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A published snapshot of a batch, found again."""
+    """A published snapshot of a batch, found again. ``attempt``: the branch it was staged on, where it says so."""
 
     snapshot_id: int
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Staged:
     added_records: int = 0
     added_bytes: int = 0
     added_files: int = 0
+    #: snapshots of this attempt that cannot carry its name (``DELETE`` and ``MERGE`` make them), oldest first.
+    own: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +97,38 @@ class Audit:
     files: Mapping[str, FileCount]  # by ledger address; a file without rows is missing
     unknown: tuple[Column, ...] = ()
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: rows of earlier batches that stay, per (``_batch_id``, ``_source_file``); ``None``: all of them do.
+    left: Mapping[tuple[str, str], int] | None = None
 
     @property
     def rows(self) -> int:
         return sum(count.rows for count in self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FileTrial:
+    """``given``: values per column that stand in it; the others of a row are empty, or rescued."""
+
+    rows: int
+    rescued_rows: int
+    given: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Files read as they would be loaded. ``rescued``: rows per key of ``_rescued_data``; ``shown``: some rows."""
+
+    columns: tuple[Column, ...]
+    files: Mapping[str, FileTrial]  # by ledger address; a file without rows is missing
+    rescued: Mapping[str, int]
+    shown: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def rows_read(self) -> int:
+        return sum(file.rows for file in self.files.values())
+
+    def given(self, column: str) -> int:
+        return sum(file.given.get(column, 0) for file in self.files.values())
 
 
 class TableLoader(Protocol):
@@ -137,6 +172,21 @@ class TableLoader(Protocol):
         snapshots only. ``LostRace`` when main has moved.
         """
 
+    def adopted(self, batch_id: str, found: Found) -> Audit:
+        """What :meth:`audit` said of a batch that was published by an attempt whose outcome was never written down."""
+
+    def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
+        """For a table that somebody else made: whether these files fit into it. SchemaStop names both sides."""
+
+    def trial(self, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
+        """All rows of these files as they would be loaded into ``columns`` (with ours); nothing is written."""
+
+    def planned(self, columns: Sequence[Column], table: TableState | None) -> tuple[str, ...]:
+        """The DDL that :meth:`create` (without ``table``) or :meth:`add_columns` would run for ``columns``."""
+
+    def optimize(self) -> Mapping[str, object]:
+        """Lays the table's files out as the configuration says (z-order); what was rewritten."""
+
     def batch_counts(self, batch_id: str) -> Mapping[str, FileCount]:
         """Rows per ``_source_file`` of a published batch, read from main."""
 
@@ -146,6 +196,21 @@ class TableLoader(Protocol):
     def rows_by_batch_and_file(self) -> Mapping[tuple[str, str], int]:
         """Rows of the whole table per (``_batch_id``, ``_source_file``); rows without a batch id under ``""``."""
 
+    def duplicate_keys(self) -> int:
+        """Merge keys that stand more than once in the table; 0 where rows are not merged."""
+
+    def foreign_snapshots(self, own: Collection[int]) -> Sequence[int]:
+        """Snapshots of main that no attempt of ours made, newest first. ``own``: ours that cannot say so. Rewrites,
+        which change no row, are left out."""
+
+    def rows_by_batch(self) -> Mapping[str, int]:
+        """Rows of the whole table per ``_batch_id``; rows without one, and all of a table that has no such column,
+        under ``""``.
+        """
+
     def drop_branch(self, branch: str) -> None: ...
+
+    def drop_table(self) -> None:
+        """Takes the table out of its catalog; done already is done. Files that it only refers to are not deleted."""
 
     def sample_rows(self, limit: int) -> list[dict[str, object]]: ...

@@ -13,6 +13,9 @@ from ingestions.engine.loader.sql import identifier, literal
 from ingestions.engine.schema import types
 
 _TRANSFORM = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
+_SORT = re.compile(
+    r"(?P<name>.+?)(?:\s+(?P<way>asc|desc))?(?:\s+(?P<nulls>nulls\s+(?:first|last)))?\s*", re.IGNORECASE | re.DOTALL
+)
 _BY_TIME = {
     "year": "years",
     "years": "years",
@@ -37,7 +40,7 @@ def create_table(destination: Destination, columns: Sequence[Column]) -> str:
     if partitions:
         properties["write.distribution-mode"] = "hash"
     properties.update(destination.properties)
-    statement = f"CREATE TABLE IF NOT EXISTS {table_name(destination)} ({_definitions(fields)}) USING iceberg"
+    statement = f"CREATE TABLE IF NOT EXISTS {table_name(destination)} ({definitions(fields)}) USING iceberg"
     if partitions:
         statement += f" PARTITIONED BY ({', '.join(partitions)})"
     listed = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in properties.items())
@@ -49,7 +52,50 @@ def create_namespace(destination: Destination) -> str:
 
 
 def add_columns(destination: Destination, columns: Sequence[Column]) -> str:
-    return f"ALTER TABLE {table_name(destination)} ADD COLUMNS ({_definitions(columns)})"
+    return f"ALTER TABLE {table_name(destination)} ADD COLUMNS ({definitions(columns)})"
+
+
+def write_order(destination: Destination, columns: Sequence[Column]) -> str | None:
+    """``ALTER TABLE … WRITE …`` for ``sort_by``; ``None`` where rows keep the order they come in."""
+    if not destination.sort_by:
+        return None
+    fields = [*columns, *(Column(name, type_) for name, type_ in METADATA_COLUMNS)]
+    order = ", ".join(_sorted_by(text, fields) for text in destination.sort_by)
+    how = "DISTRIBUTED BY PARTITION LOCALLY ORDERED BY" if destination.partitioning.enabled else "ORDERED BY"
+    return f"ALTER TABLE {table_name(destination)} WRITE {how} {order}"
+
+
+def z_order(destination: Destination, columns: Sequence[Column]) -> str:
+    """``CALL … rewrite_data_files`` that lays the rows of small files out along a Z curve."""
+    names = []
+    for text in destination.optimization.z_ordering_columns:
+        found = _column(text.strip(), columns)
+        if found is None or "`" in found.name:  # Iceberg's procedure cannot name a column with a backtick
+            raise ConfigError(
+                "bad_z_order",
+                f"The table cannot be z-ordered by “{text}”: there is no such column that can be named.",
+                f"Use some of: {', '.join(column.name for column in columns)}.",
+                field="destination.optimization.z_ordering_columns",
+            )
+        names.append(identifier(found.name))
+    table = literal(identifier(destination.database, destination.table))
+    return (
+        f"CALL {identifier(destination.catalog)}.system.rewrite_data_files(table => {table}, strategy => 'sort', "
+        f"sort_order => {literal(f'zorder({chr(44).join(names)})')}, options => map('min-input-files', '2'))"
+    )
+
+
+def required_column(name: str, columns: Sequence[Column], field: str) -> Column:
+    """The column of this name, case aside where that is clear. Raises ConfigError for the configuration's ``field``."""
+    found = _column(name.strip(), columns)
+    if found is None:
+        raise ConfigError(
+            "unknown_column",
+            f"There is no column “{name}” in the files or the table.",
+            f"Use one of: {', '.join(column.name for column in columns)}.",
+            field=field,
+        )
+    return found
 
 
 def table_name(destination: Destination, *more: str) -> str:
@@ -57,7 +103,7 @@ def table_name(destination: Destination, *more: str) -> str:
     return identifier(destination.catalog, destination.database, destination.table, *more)
 
 
-def _definitions(columns: Sequence[Column]) -> str:
+def definitions(columns: Sequence[Column]) -> str:
     return ", ".join(
         f"{identifier(column.name)} {types.parse(column.type)}{' NOT NULL' if column.required else ''}"
         for column in columns
@@ -82,6 +128,25 @@ def _partition(text: str, columns: Sequence[Column]) -> str:
     if function in ("bucket", "truncate") and named and number is not None:
         return f"{function}({number}, {identifier(named.name)})"
     raise _bad(text, "there is no such column" if not named else "it is no partition transform")
+
+
+def _sorted_by(text: str, columns: Sequence[Column]) -> str:
+    """``ts``, ``ts desc`` or ``ts asc nulls last`` over a known column, in SQL."""
+    whole = _column(text.strip(), columns)
+    if whole:
+        return identifier(whole.name)
+    match = _SORT.fullmatch(text)
+    named = _column(match["name"].strip(), columns) if match else None
+    if not match or not named:
+        raise ConfigError(
+            "bad_sort",
+            f"The table cannot be sorted by “{text}”: there is no such column.",
+            "Write a column of the table, with asc or desc and nulls first or nulls last after it.",
+            field="destination.sort_by",
+        )
+    return " ".join(
+        [identifier(named.name), *(match["way"] or "").upper().split(), *(match["nulls"] or "").upper().split()]
+    )
 
 
 def _column(name: str, columns: Sequence[Column]) -> Column | None:

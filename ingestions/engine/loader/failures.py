@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from autoloader.lib.errors import AutoloaderError, FatalError, FileError, TransientError, ValueLost
+from autoloader.lib.errors import AutoloaderError, FatalError, FileError, StaleSession, TransientError, ValueLost
 from autoloader.lib.spark_errors import error_class, is_spark_error, short_message, translate
 from ingestions.engine.loader.base import LostRace
 from ingestions.engine.loader.paths import named_in
@@ -19,6 +19,8 @@ class Contention(TransientError):
 
 _CONTENTION = ("Table metadata refresh is required", "CommitFailedException", "stale table metadata", "have changed")
 _VERSION_TAKEN = re.compile(r"Version \d+ already exists")
+#: of a session that remembers a table which another one has dropped, by kind of catalog.
+_REPLACED = re.compile(r"Metadata file for version \d+ is missing|dropped by another process|Table UUID does not match")
 _NOT_FOUND = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NAMESPACE_NOT_FOUND", "NO_SUCH_TABLE")
 
 
@@ -38,6 +40,12 @@ def commit_failure(error: Exception, what: str) -> Exception:
     text = str(error)
     if any(word in text for word in _CONTENTION) or _VERSION_TAKEN.search(text):
         return Contention("commit_contention", f"Another writer changed the table meanwhile: {what}.")
+    if _REPLACED.search(text):
+        return StaleSession(
+            "table_replaced",
+            f"The table was dropped, and perhaps made anew, while a session remembered it: {what}.",
+            "It is tried again in a new session.",
+        )
     if "not an ancestor of" in text:
         return LostRace("lost_race", "Something else was published into the table since the batch was staged.")
     return translate(error, what)

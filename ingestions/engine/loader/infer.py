@@ -20,7 +20,7 @@ from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.sql import identifier
 from ingestions.engine.schema import types
 
-MAX_FILES = 40
+MAX_FILES = 32
 MAX_BYTES = 256 * 1024**2
 MAX_ROWS = 200_000
 MAX_KEYS = 5_000

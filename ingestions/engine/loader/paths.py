@@ -29,7 +29,7 @@ def spark_path(address: str, access: SparkAccess) -> str:
     """The path that the cluster opens, escaped. :class:`FileError` for names that Spark cannot read, so that they are
     set aside with the reason and never silently left out."""
     name = address.rsplit("/", 1)[-1]
-    if _left_out(name):
+    if left_out(name):
         raise FileError(
             "hidden_name",
             f"Spark leaves out files whose names start with “_” or “.”: {address}.",
@@ -51,11 +51,21 @@ def spark_path(address: str, access: SparkAccess) -> str:
             "Rename the file. In object storage such names are no problem.",
             path=address,
         )
+    return _escaped(address, access)
+
+
+def folder_path(folder: str, access: SparkAccess) -> str:
+    """The same for a folder. It need not be one that Spark would look into by itself."""
+    return _escaped(folder, access)
+
+
+def _escaped(address: str, access: SparkAccess) -> str:
+    scheme, _, rest = address.partition("://")
     escaped = _PATTERN.sub(r"\\\g<0>", rest)
     return f"{access.scheme if scheme == access.ledger_scheme else scheme}://{escaped}"
 
 
-def _left_out(name: str) -> bool:
+def left_out(name: str) -> bool:
     """Spark's own rule for file names."""
     return name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_")
 

@@ -11,8 +11,9 @@ from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader.base import Column
 from ingestions.engine.loader.convert import Converter, Expression, any_of, exact_numbers, total
+from ingestions.engine.loader.folders import Folders, Weigh
 from ingestions.engine.loader.matching import OURS, Rules, distinct, match
-from ingestions.engine.loader.paths import READ_OPTIONS, source_file, spark_path
+from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, source_file, spark_path
 from ingestions.engine.loader.rows import PAIRS, Filled, RawFrame, as_text, is_given
 from ingestions.engine.loader.sql import identifier
 from ingestions.engine.schema import types
@@ -22,10 +23,13 @@ from ingestions.engine.sources.base import SparkAccess
 class Readers:
     """Reads through one session, with one source's access."""
 
-    def __init__(self, spark: Any, config: IngestionConfig, access: SparkAccess, rules: Rules) -> None:
+    def __init__(
+        self, spark: Any, config: IngestionConfig, access: SparkAccess, rules: Rules, weigh: Weigh | None = None
+    ) -> None:
         self.spark = spark
         self.access = access
         self.rules = rules
+        self.folders = Folders(weigh)
         self.null_value = config.format.options.null_value
 
     def raw_frame(
@@ -41,15 +45,26 @@ class Readers:
                 return self._parquet(addresses, columns)
 
     def load(self, format_: str, addresses: Sequence[str], **options: Any) -> Any:
+        """The files' rows as Spark reads them, with its metadata. A ``schema`` is given for CSV, and no other format
+        whose columns depend on the files is read by folders."""
         schema = options.pop("schema", None)
         reader = self.spark.read.format(format_).options(**READ_OPTIONS, **options)
         if schema is not None:
             reader = reader.schema(schema)
-        return reader.load([spark_path(address, self.access) for address in dict.fromkeys(addresses)])
+        addresses = list(dict.fromkeys(addresses))
+        paths = [spark_path(address, self.access) for address in addresses]  # it refuses names that Spark cannot read
+        fixed = schema is not None or format_ in ("text", "binaryFile")
+        if not fixed or not (folders := self.folders.of(addresses)):
+            return reader.load(paths)
+        df = reader.load([folder_path(folder, self.access) for folder in folders])
+        return df.where(self._address().isin(addresses))
+
+    def _address(self) -> Expression:
+        return source_file(F.col("_metadata.file_path"), self.access)
 
     def _file_columns(self) -> list[Expression]:
         return [
-            source_file(F.col("_metadata.file_path"), self.access).alias("source_file"),
+            self._address().alias("source_file"),
             F.col("_metadata.file_modification_time").alias("modified_at"),
         ]
 

@@ -16,6 +16,8 @@ class Snapshot:
     parent_id: int | None
     batch: str | None = None
     attempt: str | None = None
+    #: its summary, where that was asked for.
+    summary: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

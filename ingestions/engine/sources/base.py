@@ -49,6 +49,12 @@ class Source(Protocol):
     def read_range(self, address: str, start: int, length: int) -> bytes:
         """At most ``length`` bytes from ``start`` (a negative ``start`` counts from the end). FileError when gone."""
 
+    def weigh(self, folder: str, limit: int) -> int | None:
+        """What listing all that lies below ``folder`` (an address with a closing slash, anywhere in this store) costs,
+        in objects, counted as far as ``limit``. ``None`` where it cannot be told, or where a listing is no cheaper than
+        a look at each file.
+        """
+
     def spark_access(self) -> SparkAccess: ...
 
     def close(self) -> None: ...

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions as sdk
 from urllib3.exceptions import HTTPError
 
-from autoloader.lib.errors import TransientError
+from autoloader.lib.errors import AccessError, TransientError
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
 from ingestions.engine.sources.location import Location
 from ingestions.engine.sources.s3_access import DEFAULT_REGION, S3Access
 from ingestions.engine.sources.s3_errors import translated
+from ingestions.engine.sources.s3_reads import QuickReads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PAGE = 1000
+#: Spark lists each folder inside of a folder with a request of its own.
+FOLDER_WEIGHT = 20
 _READ_TRIES = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +34,9 @@ class S3Source:
         self._bucket = location.bucket
         self._access = access
         with translated(self._root, access.secrets):
-            self._client: S3Client = access.client(self._bucket)
+            session = access.session()
+            self._client: S3Client = access.client(self._bucket, session)
+            self._quick = QuickReads(session, self._client, self._bucket)
 
     def __repr__(self) -> str:
         return f"S3Source({self._location.base!r})"
@@ -59,6 +64,8 @@ class S3Source:
         if length <= 0:
             return b""
         wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{start + length - 1}"
+        if (content := self._quick.read(self._key(address), wanted, length)) is not None:
+            return content
         for attempt in range(1, _READ_TRIES + 1):
             try:
                 return self._read(address, wanted, length)
@@ -66,6 +73,19 @@ class S3Source:
                 if attempt == _READ_TRIES:
                     raise
         raise AssertionError("unreachable")
+
+    def weigh(self, folder: str, limit: int) -> int | None:
+        weight, before = 0, ""
+        try:
+            for entry in self._pages(self._key(folder), None):
+                inside = entry["Key"].rpartition("/")[0]
+                weight += 1 if inside == before else FOLDER_WEIGHT
+                before = inside
+                if weight > limit:
+                    break
+        except AccessError:  # keys that may list a prefix only; Spark could not list the folder with them either
+            return None
+        return weight
 
     def spark_access(self) -> SparkAccess:
         return self._access.spark_access(self._bucket, self._region())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import (
@@ -104,10 +105,10 @@ class S3Access:
             return self.credentials.path_style
         return bool(self.credentials.endpoint_url) or "." in bucket
 
-    def client(self, bucket: str) -> S3Client:
+    def client(self, bucket: str, session: boto3.Session) -> S3Client:
         style = {"addressing_style": "path" if self.path_style(bucket) else "virtual"}
         settings = _settings(read_timeout=30, signature_version="s3v4", s3=style)
-        return self._session().client("s3", endpoint_url=self.credentials.endpoint_url or None, config=settings)
+        return session.client("s3", endpoint_url=self.credentials.endpoint_url or None, config=settings)
 
     def spark_access(self, bucket: str, region: str) -> SparkAccess:
         """Session configuration for S3A under an alias scheme of its own. ``region``: where the bucket lies."""
@@ -148,18 +149,19 @@ class S3Access:
             given.aws_access_key_id or "", given.aws_secret_access_key or "", given.aws_session_token or None
         )
 
-    def _session(self) -> boto3.Session:
+    def session(self) -> boto3.Session:
         if not self.credentials.role_arn:
             return self._base_session()
-        core = botocore.session.Session()
+        core = _core_session()
         resolver = CredentialResolver([_Assumed(self._role())])
         core.register_component("credential_provider", resolver)
-        return boto3.Session(botocore_session=core, region_name=self._region)
+        return _session(core, region_name=self._region)
 
     def _base_session(self) -> boto3.Session:
         """Given keys, or whatever identity the environment has."""
         given = self.credentials
-        return boto3.Session(
+        return _session(
+            _core_session(),
             aws_access_key_id=given.aws_access_key_id or None,
             aws_secret_access_key=given.aws_secret_access_key or None,
             aws_session_token=given.aws_session_token or None,
@@ -209,6 +211,25 @@ class S3Access:
             "token": keys["SessionToken"],
             "expiry_time": keys["Expiration"].isoformat(),
         }
+
+
+#: the SDK's descriptions of its services, read once: reading them takes longer than all else that makes a client.
+_DESCRIPTIONS = botocore.loaders.Loader()
+_descriptions_lock = threading.Lock()
+
+
+def _core_session() -> botocore.session.Session:
+    core = botocore.session.Session()
+    core.register_component("data_loader", _DESCRIPTIONS)
+    return core
+
+
+def _session(core: botocore.session.Session, **options: str | None) -> boto3.Session:
+    with _descriptions_lock:
+        session = boto3.Session(botocore_session=core, **options)
+        # each session adds the same folder to those that are searched
+        _DESCRIPTIONS.search_paths[:] = dict.fromkeys(_DESCRIPTIONS.search_paths)
+    return session
 
 
 _roles: OrderedDict[str, RefreshableCredentials] = OrderedDict()

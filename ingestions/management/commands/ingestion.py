@@ -1,4 +1,4 @@
-"""``manage.py ingestion``: create, list, show, run, delete; further verbs are mixed in."""
+"""``manage.py ingestion``: create, list, show, run, refresh, delete; further verbs are mixed in."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 from autoloader.lib.commands import AddVerb, Exit
 from autoloader.lib.errors import ConfigError
 from ingestions.engine.ledger import State
+from ingestions.management import refreshing
 from ingestions.management.cli import acting_user
 from ingestions.management.exchange import ExchangeVerbs
 from ingestions.management.feed_file import read_feed
 from ingestions.management.lifecycle import LifecycleVerbs
+from ingestions.management.looking import LookingVerbs
 from ingestions.management.waiting import WaitingCommand
 from ingestions.models import Ingestion
 from ingestions.services import present
@@ -20,7 +22,7 @@ from ingestions.services.runs import run_start
 from ingestions.services.status import ingestion_badge
 
 
-class Command(LifecycleVerbs, ExchangeVerbs, WaitingCommand):
+class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, WaitingCommand):
     help = "Sets up ingestions and runs them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
@@ -28,12 +30,17 @@ class Command(LifecycleVerbs, ExchangeVerbs, WaitingCommand):
         create.add_argument("-f", "--file", required=True, help="the feed's YAML file, - for standard input")
         self.verb(verbs, "list", "all ingestions, newest first")
         for name, help_ in (("show", "one ingestion"), ("delete", "forget an ingestion; its table stays")):
-            self.verb(verbs, name, help_).add_argument("ingestion", help="id or name")
+            verb = self.verb(verbs, name, help_)
+            verb.add_argument("ingestion", help="id or name")
+            if name == "delete":
+                refreshing.add_drop_table(verb)
+        refreshing.add_refresh(self.verb(verbs, "refresh", "drop the table and load it again, or new files only"))
         run = self.verb(verbs, "run", "put a run into the queue")
         run.add_argument("ingestion", help="id or name")
         self.waits(run)
         self.add_lifecycle(verbs)
         self.add_exchange(verbs)
+        self.add_looking(verbs)
 
     def do_create(self, **options: Any) -> Exit:
         owner = acting_user(options["user"])
@@ -92,6 +99,8 @@ class Command(LifecycleVerbs, ExchangeVerbs, WaitingCommand):
 
     def do_delete(self, **options: Any) -> Exit:
         row = self.ingestion(options)
+        if options["drop_table"]:
+            return refreshing.delete_with_table(self, row, options)
         name = row.name
         ingestion_delete(ingestion=row)
         if options["json"]:
@@ -99,6 +108,9 @@ class Command(LifecycleVerbs, ExchangeVerbs, WaitingCommand):
         else:
             self.stdout.write(f"Deleted {name}. Its table {row.destination_key} and its files stay as they are.")
         return Exit.OK
+
+    def do_refresh(self, **options: Any) -> Exit:
+        return refreshing.refresh(self, self.ingestion(options), options)
 
     def do_run(self, **options: Any) -> Exit:
         ingestion = self.ingestion(options)

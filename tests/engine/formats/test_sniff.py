@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
+import time
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +19,7 @@ from hypothesis import strategies as st
 from autoloader.lib.errors import ConfigError, FileError
 from ingestions.engine import config, formats
 from ingestions.engine.formats.names import column_names
-from ingestions.engine.formats.shape import Shape
+from ingestions.engine.formats.shape import MAX_COLUMNS, Shape
 from ingestions.engine.formats.sniff import sniff
 
 
@@ -81,8 +85,42 @@ def test_a_header_may_hold_line_breaks_and_quotes() -> None:
 
 
 def test_a_header_longer_than_the_first_bytes_is_read_on() -> None:
-    many = [f"column_{number:05}" for number in range(20_000)]
+    many = [f"column_{number:04}_of_a_questionnaire" for number in range(MAX_COLUMNS)]
     assert names(",".join(many) + "\n1\n") == many
+
+
+def test_more_columns_than_a_table_can_have_are_refused() -> None:
+    assert refused("," * MAX_COLUMNS + "\n1\n") == "too_many_columns"
+    table = pa.table({f"c{number}": pa.array([1]) for number in range(MAX_COLUMNS + 1)})
+    packed = io.BytesIO()
+    pq.write_table(table, packed)
+    assert refused(packed.getvalue(), "a.parquet", "parquet") == "too_many_columns"
+
+
+def test_a_cell_may_be_longer_than_pythons_own_bound() -> None:
+    """A polygon in a column, gzipped: the first bytes unpack to more than one cell may have by default."""
+    text = 'id;shape;name\n1;"' + "0 " * 100_000 + '";Ann\n2;;Bob\n'
+    shape = look(gzip.compress(text.encode()), "a.csv.gz")
+    assert shape.option("delimiter") == ";"
+    assert [column.name for column in shape.columns] == ["id", "shape", "name"]
+
+
+@pytest.mark.parametrize("multiline", [None, False])
+@pytest.mark.parametrize("line", ["\n", "\r\n", " \n", '"\n', "a\n", ";\n", ",,\n", '"",\n', "[\n"])
+def test_no_first_bytes_take_long(line: str, multiline: bool | None) -> None:
+    """Four kilobytes of gzip can unpack to a megabyte of anything."""
+    packed = gzip.compress((line * (4 * 1024 * 1024 // len(line))).encode())
+    began = time.process_time()
+    with contextlib.suppress(FileError):
+        look(packed, "a.csv.gz", multiline=multiline)
+    assert time.process_time() - began < 10
+
+
+def test_a_name_that_stands_in_a_header_many_times_takes_no_longer_than_its_length() -> None:
+    began = time.process_time()
+    found = column_names(["a", "_c7", ""] * 100_000)
+    assert time.process_time() - began < 10
+    assert len({name.lower() for name in found}) == 300_000
 
 
 def test_a_quote_that_never_ends_is_told() -> None:
@@ -106,6 +144,7 @@ def test_without_a_header_columns_are_numbered() -> None:
 )
 def test_names_are_made_distinct(header: list[str], wanted: list[str]) -> None:
     assert list(column_names(header)) == wanted
+    assert names(",".join(header) + "\n" + ",".join("1" for _ in header) + "\n") == wanted
 
 
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=12))
@@ -139,6 +178,14 @@ def test_gzip_is_known_by_content_and_must_fit_the_name() -> None:
 def test_other_encodings_when_they_are_named(encoding: str) -> None:
     header = "id,価格" if encoding == "Shift_JIS" else "id,größe"
     assert names(f"{header}\n1,2\n".encode(encoding), encoding=encoding) == header.split(",")
+
+
+@pytest.mark.parametrize("type_", ["csv", "json"])
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+def test_a_wide_encoding_without_a_mark_has_to_be_named_with_its_order(encoding: str, type_: str) -> None:
+    data = ('{"id": 1}\n' if type_ == "json" else "id,x\n1,2\n").encode(f"{encoding}-LE")
+    assert refused(data, "a.txt", type_, encoding=encoding) == "encoding_mismatch"
+    assert look(data, "a.txt", type_, encoding=f"{encoding}LE").option("encoding") == f"{encoding}LE"
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ class Feed:
                 "table": self.table,
                 **self.options.get("destination", {}),
             },
+            "limits": self.options.get("limits", {}),
         }
         self.config = IngestionConfig.model_validate(wanted)
         self.loader = self.open(self.spark)

@@ -1,0 +1,56 @@
+"""A table of figures, printed and kept."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results")
+
+
+@dataclass(frozen=True)
+class Line:
+    """``seconds``: a median; ``told``: what is compared with ``must`` and ``aim``."""
+
+    what: str
+    seconds: float | None
+    told: str = ""
+    must: str = ""
+    aim: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    rounds: int
+    lines: list[Line]
+    words: str = ""
+
+    def text(self) -> str:
+        wide = max(len(line.what) for line in self.lines)
+        rows = [f"{'':{wide}}  {'median':>9}  {'told':>9}  {'must':>7}  {'aim':>7}"]
+        for line in self.lines:
+            seconds = "" if line.seconds is None else f"{line.seconds:.2f} s"
+            rows.append(f"{line.what:{wide}}  {seconds:>9}  {line.told:>9}  {line.must:>7}  {line.aim:>7}".rstrip())
+        machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, median of {self.rounds}"
+        return "\n".join([machine, "", *rows, "", self.words]).rstrip() + "\n"
+
+    def finish(self, *, keep: bool) -> None:
+        """Prints it; with ``keep`` also writes ``benchmarks/results/<date>-<commit>.txt``."""
+        text = self.text()
+        print(text, end="")
+        if keep:
+            RESULTS.mkdir(exist_ok=True)
+            path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{_commit()}.txt"
+            path.write_text(text, encoding="utf-8")
+            print(f"kept as {path.relative_to(RESULTS.parent.parent)}")
+
+
+def _commit() -> str:
+    """The commit that was measured, ``-changed`` where there were changes on top of it."""
+    short = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    changes = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
+    return (short.stdout.strip() or "unknown") + ("-changed" if changes.stdout.strip() else "")

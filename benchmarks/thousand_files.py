@@ -1,0 +1,191 @@
+"""What the promises cost: runs over REST against ``benchmarks.by_hand``, on one embedded Spark and a fast S3 server.
+
+The product is real: gunicorn takes the POST, a worker process does the run, its end is seen by polling. All contenders
+take turns within a round, on warm sessions; figures are medians of ``--rounds``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import by_hand, feed
+from benchmarks.promises import Promises
+from benchmarks.report import Line, Report
+from benchmarks.s3_server import FastS3
+from benchmarks.site import Site
+
+FILES, ROWS = 1000, 100
+TINY_FILES, TINY_ROWS = 10_000, 10
+BUCKET = "bench"
+ALL, TINY, ONE = "all/", "tiny/", "one/"
+
+
+class Bench:
+    def __init__(self, folder: Path, spark_url: str, storage: FastS3, site: Site) -> None:
+        self.folder, self.storage, self.site = folder, storage, site
+        self.client = storage.client()
+        self.client.create_bucket(Bucket=BUCKET)
+        feed.put(self.client, BUCKET, ALL, files=FILES, rows=ROWS)
+        feed.put(self.client, BUCKET, ONE, files=1, rows=ROWS)
+        self.spark = by_hand.connect(spark_url, storage.credentials())
+        self.promises = Promises(spark_url, storage, f"s3://{BUCKET}/{ALL}")
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.counted: dict[str, tuple[int, int]] = {}
+
+    # ---- contenders
+
+    def made(self, name: str, prefix: str) -> str:
+        return self.site.create(name, f"s3://{BUCKET}/{prefix}", self.storage.credentials())
+
+    def table(self, name: str) -> str:
+        """A new empty table for whoever writes by hand."""
+        table = f"local.bench.{name}"
+        by_hand.create(self.spark, table)
+        return table
+
+    def timed(self, what: str, do: Callable[[], object]) -> None:
+        started = time.perf_counter()
+        do()
+        self.seconds[what].append(time.perf_counter() - started)
+
+    def count(self, what: str, table: str, rows: int) -> None:
+        """Commits and data files of a table that must hold so many rows."""
+        self.spark.sql(f"REFRESH TABLE {table}")
+        found = self.spark.table(table).count()
+        if found != rows:
+            raise RuntimeError(f"{table} holds {found} rows, not {rows}")
+        commits = self.spark.sql(f"SELECT 1 FROM {table}.snapshots WHERE summary['added-data-files'] > 0").count()
+        self.counted[what] = commits, self.spark.sql(f"SELECT 1 FROM {table}.files").count()
+
+    def stream(self, table: str, name: str) -> None:
+        """Spark's own file stream, over what is there now."""
+        path = f"s3a://{BUCKET}/{ALL}"
+        rows = self.spark.readStream.schema(by_hand.SCHEMA).json(path)
+        writer = rows.writeStream.format("iceberg").outputMode("append").trigger(availableNow=True)
+        writer = writer.option("checkpointLocation", f"file://{self.folder}/checkpoints/{name}")
+        writer.toTable(table).awaitTermination()
+
+    # ---- rounds
+
+    def thousand(self, number: int, grown: str) -> None:
+        """``grown``: an ingestion that has loaded one file of its prefix already."""
+        fresh = self.made(f"fresh_{number}", ALL)
+        tables = {kind: self.table(f"{kind}_{number}") for kind in ("folder", "listed", "stream")}
+        path = f"s3a://{BUCKET}/{ALL}"
+        self.timed("folder", lambda: by_hand.load_folder(self.spark, path, tables["folder"]))
+        self.seconds["fresh"].append(self.site.run(fresh, files=FILES))
+        self.timed("listed", lambda: by_hand.load_listed(self.spark, self.client, BUCKET, ALL, tables["listed"]))
+        self.seconds["grown"].append(self.site.run(grown, files=FILES))
+        self.timed("stream", lambda: self.stream(tables["stream"], f"s{number}"))
+        for kind, table in tables.items():
+            self.count(kind, table, FILES * ROWS)
+        self.count("fresh", f"local.bench.fresh_{number}", FILES * ROWS)
+
+    def grown(self, number: int) -> str:
+        prefix = f"grown_{number}/"
+        feed.put(self.client, BUCKET, prefix, files=1, rows=ROWS, first=FILES)
+        ingestion = self.made(f"grown_{number}", prefix)
+        self.site.run(ingestion, files=1)
+        feed.put(self.client, BUCKET, prefix, files=FILES, rows=ROWS)
+        return ingestion
+
+    def small(self, number: int, ingestion: str, table: str) -> None:
+        feed.put(self.client, BUCKET, "small/", files=1, rows=ROWS, first=number + 1)
+        path = f"s3a://{BUCKET}/small/f{number + 1:06d}.json"
+        self.timed("small by hand", lambda: by_hand.load_folder(self.spark, path, table))
+        self.seconds["small"].append(self.site.run(ingestion, files=1))
+
+    def staged(self) -> None:
+        self.timed("bare", self.promises.bare)
+        self.timed("staged", self.promises.kept)
+
+    def tiny(self) -> None:
+        table = self.table("tiny_by_hand")
+        path = f"s3a://{BUCKET}/{TINY}"
+        self.timed("tiny by hand", lambda: by_hand.load_folder(self.spark, path, table))
+        self.seconds["tiny"].append(self.site.run(self.made("tiny", TINY), files=TINY_FILES))
+        self.count("tiny by hand", table, TINY_FILES * TINY_ROWS)
+        self.count("tiny", "local.bench.tiny", TINY_FILES * TINY_ROWS)
+
+    def measure(self, rounds: int, *, tiny: bool) -> None:
+        feed.put(self.client, BUCKET, "small/", files=1, rows=ROWS)
+        small, table = self.made("small", "small/"), self.table("small_by_hand")
+        self.site.run(small, files=1)
+        self.thousand(0, self.grown(0))  # these warm up
+        self.small(0, small, table)
+        self.staged()
+        self.seconds.clear()
+        for number in range(1, rounds + 1):
+            self.thousand(number, self.grown(number))
+            self.small(number, small, table)
+            self.staged()
+        if tiny:
+            feed.put(self.client, BUCKET, TINY, files=TINY_FILES, rows=TINY_ROWS)
+            self.tiny()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-tiny", action="store_true", help="leave out the 10,000 tiny files")
+    parser.add_argument("--keep", action="store_true", help="write the figures below benchmarks/results/")
+    options = parser.parse_args()
+    from clusters.embedded import start_server
+
+    with tempfile.TemporaryDirectory(prefix="autoloader-bench-") as name:
+        folder = Path(name)
+        spark = start_server(folder / "spark")
+        storage = FastS3(folder / "s3")
+        site = Site(folder / "site", spark.url)
+        try:
+            bench = Bench(folder, spark.url, storage, site)
+            bench.measure(options.rounds, tiny=not options.no_tiny)
+            report(bench, options.rounds).finish(keep=options.keep)
+        finally:
+            site.stop()
+            storage.stop()
+            spark.stop()
+
+
+def report(bench: Bench, rounds: int) -> Report:
+    medians = {what: statistics.median(each) for what, each in bench.seconds.items()}
+
+    def times(one: str, other: str) -> str:
+        return f"{medians[one] / medians[other]:.2f} ×"
+
+    def more(one: str, other: str) -> str:
+        return f"{medians[one] - medians[other]:+.2f} s"
+
+    commits, files = bench.counted["fresh"]
+    by_hand_files = max(bench.counted["folder"][1], bench.counted["listed"][1])
+    post, thousand = "POST to SUCCESS", f"{FILES:,} files"
+    lines = [
+        Line(f"by hand, {thousand}, by name", medians["listed"]),
+        Line(f"by hand, {thousand}, the folder", medians["folder"]),
+        Line(f"{post}, {thousand}, new table", medians["fresh"], times("fresh", "listed"), "1.6 ×", "0.8 ×"),
+        Line("  … against the folder by hand", None, times("fresh", "folder")),
+        Line(f"{post}, {thousand}, known table", medians["grown"], times("grown", "listed"), "1.6 ×", "0.8 ×"),
+        Line("  … against the folder by hand", None, times("grown", "folder")),
+        Line("Spark's file stream, the same files", medians["stream"], times("stream", "listed")),
+        Line("by hand, one small file", medians["small by hand"]),
+        Line(f"{post}, one small file", medians["small"], more("small", "small by hand"), "+1.5 s", "+0.7 s"),
+        Line("bare append of the batch", medians["bare"]),
+        Line("staged, audited, published", medians["staged"], more("staged", "bare"), "+0.6 s", "+0.3 s"),
+        Line("commits a batch", None, str(commits), "1"),
+        Line("data files", None, str(files), str(by_hand_files)),
+    ]
+    if "tiny" in medians:
+        tiny = f"{TINY_FILES:,} tiny files"
+        lines.append(Line(f"by hand, {tiny}, the folder", medians["tiny by hand"]))
+        lines.append(Line(f"{post}, {tiny}", medians["tiny"], times("tiny", "tiny by hand")))
+    return Report(rounds, lines)
+
+
+if __name__ == "__main__":
+    main()

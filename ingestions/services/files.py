@@ -1,0 +1,51 @@
+"""What a person decides about one file of the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from autoloader.lib.errors import ConflictError
+from ingestions.engine.ledger import State
+from ingestions.models import LedgerEntry, Run
+
+
+def file_skip(*, file: LedgerEntry, user: Any) -> LedgerEntry:
+    """A file that waits or has failed is not to be loaded; what stands in the table stays. ConflictError otherwise."""
+    return _decide(
+        file,
+        frozenset({State.DISCOVERED, State.FAILED}),
+        state=State.SKIPPED,
+        reason=f"skipped: {user.get_username()} said so",
+    )
+
+
+def file_retry(*, file: LedgerEntry) -> LedgerEntry:
+    """A file that has failed or was skipped waits for the next run and is looked at anew. ConflictError otherwise."""
+    return _decide(
+        file,
+        frozenset({State.FAILED, State.SKIPPED}),
+        state=State.DISCOVERED,
+        reason="",
+        error_code="",
+        shape=None,
+        run=None,
+    )
+
+
+def _decide(file: LedgerEntry, allowed: frozenset[State], **changes: Any) -> LedgerEntry:
+    with transaction.atomic():
+        rows = LedgerEntry.objects.filter(pk=file.pk, destination_key=file.ingestion.destination_key, state__in=allowed)
+        if not rows.update(state_changed_at=timezone.now(), **changes):
+            file.refresh_from_db()
+            raise ConflictError(
+                "file_state",
+                f"The file is {file.state}; this can be done to one that is {' or '.join(sorted(allowed))}.",
+                "A file that is being loaded has its outcome when its run ends."
+                if Run.objects.active().filter(ingestion=file.ingestion).exists()
+                else "Nothing was changed.",
+            )
+    file.refresh_from_db()
+    return file
