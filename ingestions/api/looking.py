@@ -27,7 +27,7 @@ OfIngestion = Annotated[
 @router.post(
     "/test",
     summary="Preview a configuration",
-    **operation("ingestion_test", scope="run", ok={200: PreviewAnswer}, problems=AT_FAULT),
+    **operation("ingestion_test", scope="run", ok={200: PreviewAnswer}, problems=AT_FAULT, by_alias=True),
 )
 def test(request: ApiRequest, config: IngestionConfig, ingestion_id: OfIngestion) -> dict[str, Any]:
     """The first files' rows as they would be loaded, read by the cluster. Nothing is saved."""
@@ -51,7 +51,7 @@ def estimate(request: ApiRequest, config: IngestionConfig, ingestion_id: OfInges
 @router.post(
     "/{ingestion_id}/preview",
     summary="Preview an ingestion",
-    **operation("ingestion_preview", scope="run", ok={200: PreviewAnswer}, problems=AT_FAULT),
+    **operation("ingestion_preview", scope="run", ok={200: PreviewAnswer}, problems=AT_FAULT, by_alias=True),
 )
 def preview(request: ApiRequest, ingestion_id: Id) -> dict[str, Any]:
     """The same for an ingestion that is saved: its first files, loaded or not."""

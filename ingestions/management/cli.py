@@ -29,7 +29,7 @@ class CliCommand(VerbCommand):
 
     def _do(self, name: str, options: dict[str, Any]) -> None:
         options["json"] = self.as_json
-        code: Exit = getattr(self, f"do_{name}")(**options)
+        code: Exit = getattr(self, f"do_{name.replace('-', '_')}")(**options)
         if code is not Exit.OK:
             raise Ended(code)
 
