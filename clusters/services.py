@@ -73,7 +73,8 @@ def cluster_update(*, cluster: Cluster, check_only: bool = False, **values: Any)
 
 def _brings_token(values: Mapping[str, Any]) -> bool:
     """Whether these values say what the token is from now on."""
-    in_url = parse(values["spark_connect_url"], default_port=1).token if "spark_connect_url" in values else None
+    url = values.get("spark_connect_url")
+    in_url = parse(url, default_port=1).token if url is not None else None
     return bool(in_url) or values.get("token", MASK) != MASK
 
 
@@ -127,7 +128,7 @@ def _apply(cluster: Cluster, values: Mapping[str, Any]) -> None:
     if unknown := set(values) - FIELDS:
         raise ConfigError("unknown_field", f"A cluster has no {sorted(unknown)[0]}.", "Leave it out.")
     token = values.get("token", MASK)
-    if "spark_connect_url" in values:
+    if values.get("spark_connect_url") is not None:
         if cluster.is_embedded:
             raise ConfigError(
                 "embedded_cluster",

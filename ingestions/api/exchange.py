@@ -20,7 +20,8 @@ from ingestions.services.exchange import ingestions_export, ingestions_import
 router = Router(tags=["Exchange"])
 
 MEDIA_TYPE = "application/yaml"
-TEXT = {MEDIA_TYPE: {"schema": {"type": "string"}}}
+ANSWER = {MEDIA_TYPE: {"schema": {"description": "Configurations, each a YAML document."}}}
+BODY = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/IngestionConfig"}}}
 
 
 @router.get(
@@ -31,7 +32,7 @@ TEXT = {MEDIA_TYPE: {"schema": {"type": "string"}}}
         scope="read",
         ok={200: None},
         problems=(404, 422),
-        extra={"responses": {200: {"content": TEXT}}},
+        extra={"responses": {200: {"content": ANSWER}}},
     ),
 )
 def export(
@@ -64,7 +65,7 @@ def _one(request: ApiRequest, text: str) -> Ingestion:
         scope="write",
         ok={200: ImportAnswer},
         problems=(400, 404, 409, 413, 422),
-        extra={"requestBody": {"required": True, "content": TEXT}},
+        extra={"requestBody": {"required": True, "content": BODY}},
     ),
 )
 def import_(

@@ -28,8 +28,9 @@ TELL_SECONDS = 1.0
 _SHOWN = 2
 #: objects among which a hint looks for what was meant.
 _LOOKED_AT = 10_000
-#: states of an earlier version whose rows are in the table, or will be.
-_TAKEN = frozenset({State.DISCOVERED, State.CLAIMED, State.LOADED, State.QUARANTINED})
+#: states of an earlier version whose rows are in the table, or will be. One that still waits is not among them: it can
+#: only be read as the later one, which takes its place (``Store.record``).
+_TAKEN = frozenset({State.CLAIMED, State.LOADED, State.QUARANTINED})
 
 
 class Recorder(Protocol):

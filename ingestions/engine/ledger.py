@@ -38,6 +38,10 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 }
 
 
+#: why a version is skipped that was overwritten before it was loaded.
+REPLACED = "replaced: a later version of this file arrived before this one was loaded"
+
+
 def check_transition(old: State, new: State) -> None:
     """Raises :class:`FatalError` where the ledger may not go from ``old`` to ``new``."""
     if new not in TRANSITIONS[old]:
@@ -144,7 +148,9 @@ class Store(Protocol):
     def discovery_done(self) -> bool: ...
     def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]: ...
     def record(self, entries: Sequence[NewEntry]) -> int:
-        """Adds the versions that are new and returns how many; a second call with the same ones adds none."""
+        """Adds the versions that are new and returns how many; a second call with the same ones adds none. An earlier
+        version that still waits (DISCOVERED) is SKIPPED: its content is gone, it could only be read as the new one.
+        """
 
     def finish_discovery(self, *, listed: int, hint: str = "") -> None: ...
 

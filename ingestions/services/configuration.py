@@ -133,7 +133,6 @@ def _all_masked(credentials: Credentials) -> bool:
 #: fields that are kept for later: (dotted path, value that means "not used").
 _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
-    ("format.columns", []),
     ("format.dedupe_content", False),
     ("format.bad_rows_limit", None),
     ("schedule.frequency", None),

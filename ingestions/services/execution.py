@@ -154,7 +154,7 @@ def _frozen(run: Run) -> IngestionConfig:
     """The configuration the run started with, whatever was edited since."""
     if run.config is None:
         run.config = run.ingestion.config
-        Run.objects.filter(pk=run.pk, config=None).update(config=run.config)
+        Run.objects.filter(pk=run.pk, config__isnull=True).update(config=run.config)
     return IngestionConfig.model_validate(run.config)
 
 

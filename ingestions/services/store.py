@@ -17,6 +17,7 @@ from django.utils import timezone
 from autoloader.lib.errors import AutoloaderError, LeaseLost
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import (
+    REPLACED,
     AttemptState,
     BatchOutcome,
     BatchState,
@@ -133,8 +134,11 @@ class OrmStore:
                 for entry in entries
                 if (entry.file.address, entry.file.version) not in there
             ]
+            gone = self._ledger().filter(address__in={row.address for row in rows}, state=State.DISCOVERED)
+            skipped = gone.update(state=State.SKIPPED, reason=REPLACED, run_id=self.run_id, state_changed_at=now) + sum(
+                1 for row in rows if row.state == State.SKIPPED
+            )
             LedgerEntry.objects.bulk_create(rows)
-            skipped = sum(1 for row in rows if row.state == State.SKIPPED)
             if skipped:
                 Run.objects.filter(pk=self.run_id).update(files_skipped=F("files_skipped") + skipped)
         return len(rows)

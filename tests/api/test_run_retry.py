@@ -61,6 +61,14 @@ def test_a_partial_run_whose_files_were_mended_has_nothing_to_retry(as_runner: A
     check_problem(as_runner.post(path(partial)), 409, "nothing_to_retry")
 
 
+def test_a_file_that_was_corrected_meanwhile_is_not_loaded_twice(as_runner: Api, partial: Run) -> None:
+    corrected = make_file(partial.ingestion, number=1, version="etag-of-the-corrected-file")
+    as_runner.post(path(partial))
+    states = dict(LedgerEntry.objects.filter(address=corrected.address).values_list("version", "state"))
+    assert states == {"etag-1": State.FAILED, "etag-of-the-corrected-file": State.LOADED}
+    assert LedgerEntry.objects.filter(state=State.DISCOVERED).count() == 1
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_run_that_failed_as_a_whole_is_tried_again(as_runner: Api, ingestion: Ingestion, status: str) -> None:
     run = Run.objects.create(ingestion=ingestion, status=status)

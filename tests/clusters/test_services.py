@@ -106,3 +106,9 @@ def test_a_failed_test_is_kept_with_its_remedy(owner: User) -> None:
     port = made.last_test["checks"][1]
     assert (port["name"], port["ok"]) == ("port", False)
     assert "Start the cluster" in port["hint"]
+
+
+def test_a_url_that_is_null_is_left_as_it_is(db: None) -> None:
+    cluster = cluster_create(owner=None, name="Lake", spark_connect_url="sc://spark.example:15002/")
+    changed = cluster_update(cluster=cluster, spark_connect_url=None, token="word", name="Sea")
+    assert (changed.name, changed.url) == ("Sea", cluster.url)

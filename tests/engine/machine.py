@@ -97,7 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(name=NAMES, rows=st.integers(0, 3))
     def file_arrives(self, name: str, rows: int) -> None:
         """A new file, or a new version of one that no batch holds (content is read by address in this model)."""
-        busy = {address for address, state, _ in self.backend.rows() if state in (State.DISCOVERED, State.CLAIMED)}
+        busy = {address for address, state, _ in self.backend.rows() if state is State.CLAIMED}
         if name not in busy:
             self.source.put(name, b"a,b\n" + b"1,2\n" * rows)
 

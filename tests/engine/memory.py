@@ -349,6 +349,10 @@ class MemoryStore:
         self._write("record")
         there = {(row.file.address, row.file.version) for row in self.ledger.rows.values()}
         new = [entry for entry in entries if (entry.file.address, entry.file.version) not in there]
+        addresses = {entry.file.address for entry in new}
+        for row in self.ledger.rows.values():
+            if row.state == State.DISCOVERED and row.file.address in addresses:
+                self._move(row, State.SKIPPED)
         for entry in new:
             row = Row(next(self.ledger.ids), entry.file, entry.state)
             self.ledger.rows[row.id] = row

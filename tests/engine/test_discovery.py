@@ -108,15 +108,22 @@ def test_names_that_spark_leaves_out_silently_are_named(key: str) -> None:
 
 def test_an_overwritten_file_is_a_new_version() -> None:
     ledger = Ledger()
-    run(ledger, file("a.csv", "1"))
+    ledger.entries.append(NewEntry(file("a.csv", "1"), State.LOADED))
     run(ledger, file("a.csv", "2"))
     assert [(entry.state, entry.file.version) for entry in ledger.entries] == [
-        (State.DISCOVERED, "1"),
+        (State.LOADED, "1"),
         (State.SKIPPED, "2"),
     ]
     assert "format.overwritten" in ledger.entries[1].reason
     run(ledger, file("a.csv", "3"), overwritten="append")
     assert ledger.entries[2].state is State.DISCOVERED
+
+
+def test_a_file_that_was_overwritten_before_it_was_loaded_is_loaded_as_it_is_now() -> None:
+    ledger = Ledger()
+    run(ledger, file("a.csv", "1"))
+    run(ledger, file("a.csv", "2"))
+    assert ledger.entries[1].state is State.DISCOVERED
 
 
 def test_a_corrected_version_of_a_failed_file_is_loaded() -> None:
