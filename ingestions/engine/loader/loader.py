@@ -74,13 +74,13 @@ class SparkTableLoader:
 
     def state(self) -> TableState | None:
         try:
-            self._refresh()
+            self._refresh()  # passes where the session still remembers a table that is gone
+            history, rows = self._history(totals=True)
+            return TableState(self._columns(), history.refs.get("main"), rows)
         except Exception as error:
             if is_missing_table(error):
                 return None
             raise commit_failure(error, f"reading the table {self.destination.key}") from error
-        history, rows = self._history(totals=True)
-        return TableState(self._columns(), history.refs.get("main"), rows)
 
     def create(self, columns: Sequence[Column]) -> tuple[str, ...]:
         kept = [column for column in columns if not is_reserved(column.name)]
