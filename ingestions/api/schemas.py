@@ -138,10 +138,11 @@ class RunMetrics(Answer):
 class RunProgress(Answer):
     files_total: int
     files_done: int
+    files_listed: int = Field(description="Objects of the source seen so far.")
     bytes_total: int
     bytes_done: int
     rows_done: int
-    rows_per_second: float
+    rows_per_second: float | None = Field(description="Of this run's batches; null until the first is published.")
     seconds_left: float | None
     batches_done: int
     phase: str

@@ -101,7 +101,7 @@ class BatchLoad:
     def _prepare_and_try(self) -> _Verdict:
         """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
         self._check_whole()
-        self.store.phase(f"batch {self.batch.number}: comparing columns")
+        self._phase("comparing columns")
         self._evolve()
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
         try:
@@ -131,24 +131,31 @@ class BatchLoad:
         self.settled = True
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
-        self.store.phase(f"batch {self.batch.number}: writing rows")
+        self._phase("writing rows")
         staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt)
         if staged.snapshot_id is None:
             self._loaded(attempt, Audit({}), staged)
             return _Verdict.LOADED
-        self.store.phase(f"batch {self.batch.number}: auditing")
+        self._phase("auditing rows")
         audit = self.loader.audit(staged, attempt, self.batch.entries)
         self._check(audit, staged)
         if audit.unknown and self._add(audit.unknown, "new fields in the files"):
             return _Verdict.EVOLVED
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
-        self.store.phase(f"batch {self.batch.number}: publishing")
+        self._phase("publishing rows")
         self.store.fence()
         self.publishing = True
         self.loader.publish(attempt, staged)
         self._loaded(attempt, audit, staged)
         return _Verdict.LOADED
+
+    def _phase(self, step: str) -> None:
+        """At most 60 characters: what is done, and to how much."""
+        size = sum(entry.file.size_bytes for entry in self.batch.entries)
+        count = len(self.batch.entries)
+        files = "1 file" if count == 1 else f"{count:,} files"
+        self.store.phase(f"batch {self.batch.number}: {step} of {files}, {_size(size)}")
 
     def _check(self, audit: Audit, staged: Staged) -> None:
         """The staged rows are those of the batch's files and no others, and the snapshot agrees with their count."""
@@ -287,3 +294,12 @@ class BatchLoad:
     def _drop(self, branch: str) -> None:
         self.loader.drop_branch(branch)
         self.store.branch_swept(branch)
+
+
+def _size(count: float) -> str:
+    """Bytes in the unit that a person reads: 4.2 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -96,24 +97,52 @@ def duration_seconds(run: Run) -> float:
     return round(((run.ended_at or timezone.now()) - run.started_at).total_seconds(), 1)
 
 
-def progress(run: Run) -> dict[str, Any]:
-    seconds = duration_seconds(run)
-    per_second = run.rows_done / seconds if seconds else 0.0
-    byte_rate = run.bytes_done / seconds if seconds else 0.0
-    left: float | None = 0.0 if not run.is_active else None
-    if run.is_active and run.discovered_at and byte_rate:
-        left = round(max(run.bytes_total - run.bytes_done, 0) / byte_rate, 1)
+def progress(run: Run, batches: Iterable[Batch] | None = None) -> dict[str, Any]:
+    """How far a run is. ``batches``: those of it that are published, where they were read already.
+
+    Rate and time left come from what the batches of this run took, not from queueing, listing or waiting; they are
+    ``None`` while there is none yet. The batch in hand counts as time spent, up to what a batch takes on average.
+    """
+    speed = _speed(run, _published().filter(run=run) if batches is None else batches)
+    left: float | None = None
+    if not run.is_active:
+        left = 0.0
+    elif speed is not None and run.discovered_at:
+        in_hand = (timezone.now() - speed.last_at).total_seconds()
+        remaining = max(run.bytes_total - run.bytes_done, 0) / speed.bytes_per_second
+        left = round(max(remaining - min(in_hand, speed.batch_seconds), 0.0), 1)
     return {
         "files_total": run.files_total,
         "files_done": run.files_done,
+        "files_listed": run.files_listed,
         "bytes_total": run.bytes_total,
         "bytes_done": run.bytes_done,
         "rows_done": run.rows_done,
-        "rows_per_second": round(per_second, 1),
+        "rows_per_second": round(speed.rows_per_second, 1) if speed else None if run.is_active else 0.0,
         "seconds_left": left,
         "batches_done": run.batches_done,
         "phase": run.phase,
     }
+
+
+@dataclass(frozen=True)
+class _Speed:
+    bytes_per_second: float
+    rows_per_second: float
+    batch_seconds: float  # on average
+    last_at: datetime  # when the last of them was published
+
+
+def _speed(run: Run, batches: Iterable[Batch]) -> _Speed | None:
+    """Of a run's published batches; one that an earlier run had begun counts from this run's start."""
+    began = run.started_at or run.queued_at
+    spans = [(batch, batch.ended_at, max(batch.created_at, began)) for batch in batches if batch.ended_at]
+    seconds = sum((ended - start).total_seconds() for _, ended, start in spans)
+    size = sum(batch.bytes for batch, _, _ in spans)
+    if seconds <= 0 or not size:
+        return None
+    rows = sum(batch.rows for batch, _, _ in spans)
+    return _Speed(size / seconds, rows / seconds, seconds / len(spans), max(ended for _, ended, _ in spans))
 
 
 def runs(rows: RunQuerySet) -> RunQuerySet:
@@ -137,7 +166,7 @@ def run(row: Run) -> dict[str, Any]:
         found, count, published = (
             row.errors.order_by("id")[:ERRORS_SHOWN],
             row.errors.count(),
-            _published().filter(run=row),
+            list(_published().filter(run=row)),
         )
     errors = [
         {
@@ -169,7 +198,7 @@ def run(row: Run) -> dict[str, Any]:
             "duration_seconds": duration_seconds(row),
             "error_count": count,
         },
-        "progress": progress(row),
+        "progress": progress(row, published),
         "errors": errors,
         "hint": row.hint,
         "snapshots": [str(batch.snapshot_id) for batch in published],

@@ -7,7 +7,7 @@ from clusters.models import Cluster
 from ingestions.models import Credential, Ingestion, LedgerEntry, Run
 from ingestions.services.runs import run_start
 from tests.api.support import check_problem
-from tests.cast import Api, make_run
+from tests.cast import Api, make_cluster, make_ingestion, make_run
 
 
 def test_its_owner_sees_it(as_reader: Api, ingestion: Ingestion, cluster: Cluster) -> None:
@@ -45,9 +45,12 @@ def test_it_stays_while_a_run_is_active(as_owner: Api, ingestion: Ingestion) -> 
     assert Ingestion.objects.exists()
 
 
-def test_a_table_that_cannot_be_asked_for_keeps_the_ingestion(as_owner: Api, ingestion: Ingestion) -> None:
-    response = as_owner.delete(f"/ingestions/{ingestion.pk}?drop_table=true")
-    assert response.status_code == 503, response.content
-    assert response.json()["hint"]
-    assert Ingestion.objects.exists()
-    assert as_owner.delete(f"/ingestions/{ingestion.pk}?drop_table=false").status_code == 204
+@pytest.mark.django_db(transaction=True)
+def test_with_its_table_it_is_deleted_only_where_the_cluster_answers(as_owner: Api, owner: User) -> None:
+    away = make_ingestion(owner, make_cluster(owner, url="sc://127.0.0.1:9/"))
+    check_problem(as_owner.delete(f"/ingestions/{away.pk}?drop_table=true"), 503, "spark_unavailable")
+    assert Ingestion.objects.get().refresh_mode == ""
+    run_start(ingestion=away)
+    check_problem(as_owner.delete(f"/ingestions/{away.pk}?drop_table=true"), 409, "run_active")
+    Run.objects.all().delete()
+    assert as_owner.delete(f"/ingestions/{away.pk}?drop_table=false").status_code == 204

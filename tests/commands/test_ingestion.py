@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -157,3 +158,26 @@ def test_a_run_that_fails_is_one_and_says_why(superuser: User, tmp_path: Path) -
     assert done.code == 1, done
     assert str(folder) in done.err
     assert Run.objects.get(ingestion=made).status == "failed"
+
+
+def test_a_refresh_wants_its_kind_and_a_word(feed: Ingestion) -> None:
+    assert manage("ingestion", "refresh", "Orders", "--yes").code == 2
+    assert manage("ingestion", "refresh", "Orders", "--full", "--new-only", "--yes").code == 2
+    done = manage("ingestion", "refresh", "Orders", "--full")
+    assert done.code == 2
+    assert "lake.shop.orders would be dropped" in done.err
+    assert "--dry-run" in done.err
+    assert manage("ingestion", "delete", "Orders", "--drop-table").code == 2
+    assert Ingestion.objects.filter(refresh_mode="").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refresh_without_a_cluster_changes_nothing(superuser: User, tmp_path: Path, settings: Any) -> None:
+    settings.LOCAL_ROOTS = [str(tmp_path)]
+    cluster = make_cluster(None, is_embedded=True, url="sc://127.0.0.1:9/")
+    make_ingestion(superuser, cluster, name="Away", source={"type": "local", "path": str(tmp_path)})
+    for words in (("refresh", "Away", "--new-only", "--yes"), ("delete", "Away", "--drop-table", "--yes")):
+        done = manage("ingestion", *words)
+        assert done.code == 1, done
+        assert "cannot be reached" in done.err
+    assert Ingestion.objects.get().refresh_mode == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -385,6 +386,29 @@ def test_a_web_process_without_a_free_slot_changes_nothing(feed: Feed) -> None:
     holder.join()
     feed.check_whole()
     feed.refresh("full", bounded=bounded)
+    feed.finish()
+    feed.check_whole()
+
+
+class Impatient(Bounded):
+    """Waits for what is looked at, and not for what is done."""
+
+    def call(self, work: Any) -> Any:
+        found = super().call(work)
+        self.deadline_seconds = 0.05
+        return found
+
+
+@spark
+def test_one_that_takes_too_long_is_told_and_ends_by_itself(feed: Feed) -> None:
+    told = feed.refresh("full", bounded=Impatient(what="the cluster", deadline_seconds=60)).to_json()
+    assert told["status"] == "partial_failure"
+    assert told["operations"][0]["error_code"] == "deadline_exceeded"
+    assert any("may still go on by itself" in note for note in told["notes"])
+    deadline = time.monotonic() + 60
+    while feed.fresh().refresh_mode:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     feed.finish()
     feed.check_whole()
 

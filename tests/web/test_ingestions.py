@@ -125,10 +125,10 @@ def test_run_now_queues_a_run_once(browser: Client, ingestion: Ingestion, owner:
 
 
 def test_progress_shows_what_is_done_of_what_there_is(browser: Client, ingestion: Ingestion) -> None:
-    Run.objects.create(
+    run = Run.objects.create(
         ingestion=ingestion,
         status="running",
-        started_at=timezone.now() - timedelta(seconds=10),
+        started_at=timezone.now() - timedelta(hours=1),
         discovered_at=timezone.now(),
         files_total=8,
         files_loaded=2,
@@ -137,6 +137,12 @@ def test_progress_shows_what_is_done_of_what_there_is(browser: Client, ingestion
         rows_done=5000,
         phase="batch 2: writing rows",
     )
+    assert "not known yet" in text(browser, f"/ingestions/{ingestion.pk}/"), "no batch tells how fast it is"
+    batch = run.batches.create(
+        ingestion=ingestion, destination_key=ingestion.destination_key, number=1, state="loaded", snapshot_id=1,
+        bytes=2_000_000, rows=5000, ended_at=timezone.now(),
+    )  # fmt: skip
+    run.batches.filter(pk=batch.pk).update(created_at=timezone.now() - timedelta(seconds=10))
     page = text(browser, f"/ingestions/{ingestion.pk}/").replace("\u00a0", " ")
     assert "2 of 8" in page
     assert "2.0 MB of 8.0 MB" in page

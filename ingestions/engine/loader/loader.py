@@ -91,13 +91,13 @@ class SparkTableLoader:
 
     def state(self) -> TableState | None:
         try:
-            self.refresh()
+            self.refresh()  # passes where the session still remembers a table that is gone
+            history, rows = self.history(totals=True)
+            columns = self.columns()
         except Exception as error:
             if is_missing_table(error):
                 return None
             raise commit_failure(error, f"reading the table {self.destination.key}") from error
-        history, rows = self.history(totals=True)
-        columns = self.columns()
         self._our_columns_there = {name for name, _ in METADATA_COLUMNS} <= {column.name for column in columns}
         return TableState(columns, history.refs.get("main"), rows)
 
