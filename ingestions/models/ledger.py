@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models import Exists, OuterRef
 
 from clusters.models import Cluster
 from ingestions.engine.ledger import State
@@ -16,6 +17,17 @@ from ingestions.models.run import Batch, Run
 class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     def visible_to(self, user: Any) -> LedgerQuerySet:
         return self if user.is_superuser else self.filter(ingestion__owner=user)
+
+    def newest(self) -> LedgerQuerySet:
+        """Without versions of which a later one is known: their content is gone, and reading them by their address
+        would load the later one a second time."""
+        later = LedgerEntry.objects.filter(
+            ingestion=OuterRef("ingestion"),
+            destination_key=OuterRef("destination_key"),
+            address=OuterRef("address"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.filter(~Exists(later))
 
 
 class LedgerEntry(models.Model):

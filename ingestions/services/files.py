@@ -23,7 +23,14 @@ def file_skip(*, file: LedgerEntry, user: Any) -> LedgerEntry:
 
 
 def file_retry(*, file: LedgerEntry) -> LedgerEntry:
-    """A file that has failed or was skipped waits for the next run and is looked at anew. ConflictError otherwise."""
+    """A file that has failed or was skipped waits for the next run and is looked at anew. ConflictError otherwise, and
+    for a version that was overwritten since: it could only be read as the later one, a second time."""
+    if not LedgerEntry.objects.filter(pk=file.pk).newest().exists():
+        raise ConflictError(
+            "later_version",
+            "A later version of this file is known; the content of this one is gone.",
+            "Retry that one.",
+        )
     return _decide(
         file,
         frozenset({State.FAILED, State.SKIPPED}),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -14,7 +14,6 @@ from django_q.tasks import async_task
 from autoloader.lib.errors import ConflictError
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run
-from ingestions.models.ledger import LedgerQuerySet
 from ingestions.models.run import RunQuerySet
 
 TASK = "ingestions.tasks.work"
@@ -86,7 +85,9 @@ def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
         if active is not None:
             raise RunActive(run.ingestion, str(active.pk))
         status = Run.objects.values_list("status", flat=True).get(pk=run.pk)
-        failed = _failed_in(run)
+        failed = LedgerEntry.objects.filter(
+            run=run, destination_key=run.ingestion.destination_key, state=State.FAILED
+        ).newest()
         if not failed.exists() and status in (Run.Status.SUCCESS, Run.Status.PARTIAL):
             raise ConflictError(
                 "nothing_to_retry",
@@ -104,17 +105,6 @@ def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
             state=State.DISCOVERED, reason="", error_code="", shape=None, run=None, state_changed_at=timezone.now()
         )
     return again
-
-
-def _failed_in(run: Run) -> LedgerQuerySet:
-    """Files that failed in this run and of which the ledger has no later version: a corrected file is loaded as what
-    it is, and its old version can only be read as that one, a second time."""
-    key = run.ingestion.destination_key
-    later = LedgerEntry.objects.filter(
-        ingestion=run.ingestion, destination_key=key, address=OuterRef("address"), pk__gt=OuterRef("pk")
-    )
-    failed = LedgerEntry.objects.filter(run=run, destination_key=key, state=State.FAILED)
-    return failed.filter(~Exists(later))
 
 
 def run_enqueue(*, run: Run) -> None:
