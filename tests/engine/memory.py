@@ -24,6 +24,7 @@ from ingestions.engine.ledger import (
     NewEntry,
     SchemaChange,
     State,
+    Waiting,
     check_transition,
 )
 from ingestions.engine.loader.base import (
@@ -326,6 +327,10 @@ class MemoryStore:
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
         waiting = [r for r in self.ledger.rows.values() if r.state == State.DISCOVERED and r.id > after_id]
         return [Entry(row.id, row.file, row.state, row.shape) for row in waiting[:limit]]
+
+    def waiting(self, limit: int) -> Waiting | None:
+        rows = [row for row in self.ledger.rows.values() if row.state == State.DISCOVERED]
+        return Waiting(len(rows), sum(row.file.size_bytes for row in rows)) if len(rows) <= limit else None
 
     def set_shapes(self, shapes: Mapping[int, Shape]) -> None:
         self._write("shapes")
