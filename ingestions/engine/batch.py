@@ -188,7 +188,7 @@ class BatchLoad:
 
     def _evolve(self) -> None:
         """Creates the table, or adds the columns that the files' headers show, before anything is staged."""
-        table = self.loader.state()
+        table = self.loader.state(counted=False)
         if table is None:
             self._create()
             return
@@ -202,7 +202,7 @@ class BatchLoad:
         ddl = self.loader.create(columns)
         self.ddl += ddl
         self.store.table_created()
-        self._changed(self.loader.state(), ddl, "table created")
+        self._changed(self.loader.state(counted=False), ddl, "table created")
 
     def _add(self, columns: tuple[Column, ...], note: str, table: TableState | None = None) -> bool:
         """Adds columns as the evolution mode says; ``False`` where they stay in ``_rescued_data``."""
@@ -219,7 +219,7 @@ class BatchLoad:
             )
         ddl = self.loader.add_columns(columns)
         self.ddl += ddl
-        self._changed(self.loader.state(), ddl, note)
+        self._changed(self.loader.state(counted=False), ddl, note)
         return True
 
     def _mode(self) -> str:

@@ -141,7 +141,7 @@ class MemoryLoader:
         self.trip = trip
         self.late = late
 
-    def state(self) -> TableState | None:
+    def state(self, *, counted: bool = True) -> TableState | None:
         if self.table.columns is None:
             return None
         ours = tuple(Column(name, type_) for name, type_ in METADATA_COLUMNS)

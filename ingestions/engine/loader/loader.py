@@ -83,16 +83,18 @@ class SparkTableLoader:
 
     # the table
 
-    def state(self) -> TableState | None:
+    def state(self, *, counted: bool = True) -> TableState | None:
         try:
             self._refresh()
         except Exception as error:
             if is_missing_table(error):
                 return None
             raise commit_failure(error, f"reading the table {self.destination.key}") from error
-        history, rows = self._history(totals=True)
         columns = self._columns()
         self._our_columns_there = {name for name, _ in METADATA_COLUMNS} <= {column.name for column in columns}
+        if not counted:
+            return TableState(columns, None)
+        history, rows = self._history(totals=True)
         return TableState(columns, history.refs.get("main"), rows)
 
     def create(self, columns: Sequence[Column]) -> tuple[str, ...]:
