@@ -35,7 +35,8 @@ class Report:
         for line in self.lines:
             seconds = "" if line.seconds is None else f"{line.seconds:.2f} s"
             rows.append(f"{line.what:{wide}}  {seconds:>9}  {line.told:>9}  {line.must:>7}  {line.aim:>7}".rstrip())
-        machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, median of {self.rounds}"
+        load = f"load average {os.getloadavg()[1]:.1f} at the end"
+        machine = f"{os.cpu_count()} cores ({load}), Python {platform.python_version()}, median of {self.rounds}"
         return "\n".join([machine, "", *rows, "", self.words]).rstrip() + "\n"
 
     def finish(self, *, keep: bool) -> None:

@@ -27,6 +27,8 @@ class FastS3:
     """Started by the constructor below ``folder``; ``key`` and ``secret`` may do everything."""
 
     def __init__(self, folder: Path) -> None:
+        if not S3_SERVER_PROGRAM.exists():
+            raise SystemExit("The benchmarks' S3 server is not built yet: `make bench` does that, with Go.")
         self.key, self.secret = "bench", secrets.token_hex(16)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

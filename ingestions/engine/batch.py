@@ -213,7 +213,7 @@ class BatchLoad:
 
     def _evolve(self) -> None:
         """Creates the table, or adds the columns that the files' headers show, before anything is staged."""
-        table = self.loader.state()
+        table = self.loader.state(counted=False)
         if table is None:
             self._create()
             return
@@ -229,7 +229,7 @@ class BatchLoad:
         ddl = self.loader.create(columns)
         self.ddl += ddl
         self.store.table_created()
-        self._changed(self.loader.state(), ddl, "table created")
+        self._changed(self.loader.state(counted=False), ddl, "table created")
 
     def _take_over(self, table: TableState) -> None:
         """The first batch into a table that is there already: it has to fit, and gets our columns."""
@@ -253,7 +253,7 @@ class BatchLoad:
             )
         ddl = self.loader.add_columns(columns)
         self.ddl += ddl
-        self._changed(self.loader.state(), ddl, note)
+        self._changed(self.loader.state(counted=False), ddl, note)
         return True
 
     def _mode(self) -> str:

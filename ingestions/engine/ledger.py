@@ -82,6 +82,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Entries that wait to be loaded, and their bytes."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class BatchState:
     """A batch as the ledger knows it; ``id`` stands in ``_batch_id`` of each of its rows and in its snapshot."""
 
@@ -157,6 +165,9 @@ class Store(Protocol):
     # planning
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
         """DISCOVERED entries with an id above ``after_id``, in order of id."""
+
+    def waiting(self, limit: int) -> Waiting | None:
+        """What is DISCOVERED in all; ``None`` for more than ``limit`` entries, which are not counted."""
 
     def set_shapes(self, shapes: Mapping[int, Shape]) -> None: ...
     def set_aside(self, entry_id: int, state: State, error: AutoloaderError) -> None:

@@ -9,32 +9,51 @@ from autoloader.lib.errors import AccessError, FileError
 from ingestions.engine import config
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.formats.sniff import sniff
-from ingestions.engine.ledger import Entry
+from ingestions.engine.ledger import Entry, Waiting
 from ingestions.engine.sources.base import Source
 
 #: different shapes in a batch; each is read by a reader of its own.
 MAX_SHAPES = 8
+#: batches ahead that are made even; of a longer queue nobody sees its end.
+BATCHES_AHEAD = 10
 
 
-def plan_batch(pending: Iterable[Entry], limits: config.Limits) -> list[Entry]:
+def plan_batch(pending: Iterable[Entry], limits: config.Limits, waiting: Waiting | None = None) -> list[Entry]:
     """The oldest files (by id) up to ``files_per_batch`` and ``bytes_per_batch``, of at most eight shapes; files of
     further shapes wait. At least one file, however large; ``[]`` only where nothing is pending.
+
+    ``waiting`` is all that is pending, these included: what does not fit into one batch makes even ones, so that the
+    last of them is no crumb and none of them is larger than it has to be.
     """
+    files, size_aimed = _shares(limits, waiting)
     chosen: list[Entry] = []
     shapes: set[str] = set()
     size = 0
     for entry in sorted(pending, key=lambda entry: entry.id):
-        if len(chosen) >= limits.files_per_batch:
+        if len(chosen) >= files:
             break
         key = entry.shape.key if entry.shape else ""
         if key not in shapes and len(shapes) >= MAX_SHAPES:
             continue
-        if chosen and size + entry.file.size_bytes > limits.bytes_per_batch:
+        after = size + entry.file.size_bytes
+        if chosen and (after > limits.bytes_per_batch or after - size_aimed > size_aimed - size):
             break
         chosen.append(entry)
         shapes.add(key)
-        size += entry.file.size_bytes
+        size = after
     return chosen
+
+
+def _shares(limits: config.Limits, waiting: Waiting | None) -> tuple[int, int]:
+    """Files, and about how many bytes, of the next batch. Only the limit that asks for more batches makes shares: an
+    even number of files says nothing where one of them is as large as all the others."""
+    if waiting is None or not waiting.files:
+        return limits.files_per_batch, limits.bytes_per_batch
+    by_files = -(-waiting.files // limits.files_per_batch)
+    by_bytes = -(-waiting.bytes // limits.bytes_per_batch)
+    if by_files >= by_bytes:
+        return -(-waiting.files // by_files), limits.bytes_per_batch
+    return limits.files_per_batch, -(-waiting.bytes // by_bytes)
 
 
 def sniff_all(

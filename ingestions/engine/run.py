@@ -17,7 +17,7 @@ from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
 from ingestions.engine.ledger import BatchState, Entry, State
 from ingestions.engine.loader.base import TableLoader
-from ingestions.engine.planner import plan_batch, sniff_all
+from ingestions.engine.planner import BATCHES_AHEAD, plan_batch, sniff_all
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,8 @@ def _next_batch(context: Context) -> BatchState | None:
     while waiting := store.pending(limits.files_per_batch, after):
         after = waiting[-1].id
         readable = _with_shapes(context, waiting)
-        if chosen := plan_batch(readable, limits):
+        in_all = store.waiting(BATCHES_AHEAD * limits.files_per_batch)
+        if chosen := plan_batch(readable, limits, in_all):
             return store.begin_batch(chosen)
     return None
 

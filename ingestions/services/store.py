@@ -27,6 +27,7 @@ from ingestions.engine.ledger import (
     NewEntry,
     SchemaChange,
     State,
+    Waiting,
     sources_of,
 )
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
@@ -160,6 +161,11 @@ class OrmStore:
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
         rows = self._ledger().filter(state=State.DISCOVERED, id__gt=after_id).order_by("id")[:limit]
         return [_entry(row) for row in rows]
+
+    def waiting(self, limit: int) -> Waiting | None:
+        some = self._ledger().filter(state=State.DISCOVERED).order_by("id")[: limit + 1]
+        found = some.aggregate(files=Count("id"), bytes=Coalesce(Sum("size_bytes"), 0))
+        return None if found["files"] > limit else Waiting(found["files"], found["bytes"])
 
     def set_shapes(self, shapes: Mapping[int, Shape]) -> None:
         by_key: dict[str, tuple[Shape, list[int]]] = {}

@@ -24,6 +24,7 @@ from ingestions.engine.ledger import (
     NewEntry,
     SchemaChange,
     State,
+    Waiting,
     check_transition,
 )
 from ingestions.engine.loader.base import (
@@ -141,7 +142,7 @@ class MemoryLoader:
         self.trip = trip
         self.late = late
 
-    def state(self) -> TableState | None:
+    def state(self, *, counted: bool = True) -> TableState | None:
         if self.table.columns is None:
             return None
         ours = tuple(Column(name, type_) for name, type_ in METADATA_COLUMNS)
@@ -365,6 +366,10 @@ class MemoryStore:
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
         waiting = [r for r in self.ledger.rows.values() if r.state == State.DISCOVERED and r.id > after_id]
         return [Entry(row.id, row.file, row.state, row.shape) for row in waiting[:limit]]
+
+    def waiting(self, limit: int) -> Waiting | None:
+        rows = [row for row in self.ledger.rows.values() if row.state == State.DISCOVERED]
+        return Waiting(len(rows), sum(row.file.size_bytes for row in rows)) if len(rows) <= limit else None
 
     def set_shapes(self, shapes: Mapping[int, Shape]) -> None:
         self._write("shapes")

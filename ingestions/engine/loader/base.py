@@ -138,8 +138,10 @@ class TableLoader(Protocol):
 
     session_id: str
 
-    def state(self) -> TableState | None:
-        """The table as the catalog has it now (refreshed), ``None`` where there is none."""
+    def state(self, *, counted: bool = True) -> TableState | None:
+        """The table as the catalog has it now (refreshed), ``None`` where there is none. Without ``counted`` only its
+        columns are looked at, which is quicker.
+        """
 
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         """Columns of these files with the narrowest type that fits 99 % of the sampled values, hints applied;

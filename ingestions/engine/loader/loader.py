@@ -89,11 +89,11 @@ class SparkTableLoader:
 
     # the table
 
-    def state(self) -> TableState | None:
+    def state(self, *, counted: bool = True) -> TableState | None:
         try:
             self.refresh()  # passes where the session still remembers a table that is gone
-            history, rows = self.history(totals=True)
             columns = self.columns()
+            history, rows = self.history(totals=True) if counted else (History(), None)
         except Exception as error:
             if is_missing_table(error):
                 return None

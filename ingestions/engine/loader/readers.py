@@ -192,6 +192,7 @@ class JsonRecords:
         df = df.select("source_file", "modified_at", "value", "strange", sure.alias("found"))
         df = df.select("*", F.when(F.col("strange"), self._others()).alias("others"))
         df = df.select("*", F.when(F.col("strange"), self._adopting()).alias("open"))
+        df = df.select("*", F.when(F.size("open") > 0, self._taken()).alias("taken"))
         return self._columns(df)
 
     def _objects(self, text: Expression) -> Expression:
@@ -230,14 +231,18 @@ class JsonRecords:
         lowered = F.transform(F.col("others"), lambda each: F.lower(each["key"]))
         return F.array_intersect(F.array(*free).cast("array<string>"), lowered)
 
+    def _taken(self) -> Expression:
+        """The text of each of these columns, in one map: an expression a column makes the plan of each batch longer."""
+        pairs = F.transform("open", lambda lower: F.struct(lower, _first_called(F.col("others"), lower)))
+        return F.map_from_entries(pairs)
+
     def _columns(self, df: Any) -> Any:
         found, others, adopted = F.col("found"), F.col("others"), F.col("open")
         adopts = F.size(adopted) > 0
-        texts = []
-        for at, key in enumerate(self.keys):
-            lower = F.lower(F.lit(key))
-            taken = F.when(adopts & F.array_contains(adopted, lower), _first_called(others, lower))
-            texts.append(F.coalesce(found[key], taken).alias(f"c{at}"))
+        texts = [
+            F.coalesce(found[key], F.element_at("taken", F.lower(F.lit(key)))).alias(f"c{at}")
+            for at, key in enumerate(self.keys)
+        ]
         lowered = F.transform(others, lambda each: F.lower(each["key"]))
         left = F.filter(
             others,
