@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from autoloader.lib.errors import ConfigError
+from ingestions.engine.conditions import parse
 from ingestions.engine.config import Destination
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column
 from ingestions.engine.loader.sql import identifier, literal
@@ -96,6 +97,17 @@ def required_column(name: str, columns: Sequence[Column], field: str) -> Column:
             field=field,
         )
     return found
+
+
+def merge_keys(destination: Destination, columns: Sequence[Column]) -> list[Column]:
+    """The key columns of a merge. Raises ConfigError where the configuration speaks of a column that is not there."""
+    keys = [required_column(key, columns, "destination.merge_keys") for key in destination.merge_keys]
+    if destination.order_by:
+        required_column(destination.order_by, columns, "destination.order_by")
+    if destination.delete_when:
+        for name in parse(destination.delete_when, "destination.delete_when").columns:
+            required_column(name, columns, "destination.delete_when")
+    return keys
 
 
 def table_name(destination: Destination, *more: str) -> str:

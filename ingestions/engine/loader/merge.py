@@ -24,7 +24,7 @@ from ingestions.engine.loader.base import (
     Found,
     Staged,
 )
-from ingestions.engine.loader.ddl import required_column
+from ingestions.engine.loader.ddl import merge_keys, required_column
 from ingestions.engine.loader.sql import identifier, literal
 from ingestions.engine.loader.staging import StagingTable
 
@@ -47,12 +47,7 @@ class Merge:
 
     def check(self, columns: Sequence[Column]) -> None:
         """Whether the table has the columns that the configuration speaks of. Raises ConfigError with the field."""
-        self.keys = [required_column(key, columns, "destination.merge_keys") for key in self.destination.merge_keys]
-        if self.destination.order_by:
-            required_column(self.destination.order_by, columns, "destination.order_by")
-        if self.destination.delete_when:
-            for name in parse(self.destination.delete_when, "destination.delete_when").columns:
-                required_column(name, columns, "destination.delete_when")
+        self.keys = merge_keys(self.destination, columns)
 
     # ---- stage
 

@@ -10,7 +10,7 @@ import pyspark.sql.connect.functions as F
 
 from ingestions.engine.ledger import AttemptState, Entry
 from ingestions.engine.loader import counts
-from ingestions.engine.loader.base import BATCH_ID, Audit, Column, Found, LostRace, Staged
+from ingestions.engine.loader.base import BATCH_ID, Audit, Found, LostRace, Staged
 from ingestions.engine.loader.staging import StagingTable
 from ingestions.engine.planner import in_parts
 
@@ -24,9 +24,6 @@ class Overwrite:
         self.by_partition = loader.destination.overwrite_scope == "partitions" or (
             loader.destination.overwrite_scope == "auto" and loader.destination.partitioning.enabled
         )
-
-    def check(self, columns: Sequence[Column]) -> None:
-        """Any columns will do; the partitions are the table's own."""
 
     def stage(self, entries: Sequence[Entry], batch_id: str, attempt: AttemptState) -> Staged:
         own = (

@@ -25,7 +25,7 @@ from ingestions.engine.loader.rows import rescue_key
 from ingestions.engine.loader.sql import identifier
 
 if TYPE_CHECKING:
-    from ingestions.engine.loader.loader import SparkTableLoader
+    from ingestions.engine.loader.evolving import EvolvingTable
 
 #: what the trial's rows have for a batch id; nothing of them is ever written.
 TRIAL = "preview"
@@ -33,7 +33,7 @@ TRIAL = "preview"
 _KEYS = 1000
 
 
-def run(loader: SparkTableLoader, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
+def run(loader: EvolvingTable, entries: Sequence[Entry], columns: Sequence[Column], show: int) -> Trial:
     """Reads all rows of these files against ``columns``; ours are added where they are not among them. ``show`` rows
     are handed out."""
     named = {column.name for column in columns}
@@ -73,7 +73,7 @@ def _shown(rows: Any, show: int) -> tuple[dict[str, Any], ...]:
     return tuple(json.loads(row["row"]) for row in rows.limit(show).select(text).collect())
 
 
-def check_existing(loader: SparkTableLoader, entries: Sequence[Entry], table: TableState) -> None:
+def check_existing(loader: EvolvingTable, entries: Sequence[Entry], table: TableState) -> None:
     """Raises SchemaStop where a column of the table and the files' values of that name do not go together, or where the
     table requires a value that the files have not."""
     wanted = {address for group in sample(entries).values() for address in group}
@@ -93,7 +93,7 @@ def check_existing(loader: SparkTableLoader, entries: Sequence[Entry], table: Ta
             )
 
 
-def _clash(loader: SparkTableLoader, entries: Sequence[Entry], column: Column, rescued: int, given: int) -> SchemaStop:
+def _clash(loader: EvolvingTable, entries: Sequence[Entry], column: Column, rescued: int, given: int) -> SchemaStop:
     inferred = {found.name.lower(): found.type for found in loader.infer(entries, [column.name])}
     theirs = inferred.get(column.name.lower(), "string")
     return SchemaStop(
