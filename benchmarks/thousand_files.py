@@ -196,17 +196,17 @@ def words(medians: Mapping[str, float]) -> str:
         return f"{abs(seconds):.1f} s {'longer' if seconds > 0 else 'shorter'} than"
 
     told = (
-        f"What the promises cost: a run over {FILES:,} files into a known table takes {apart('grown', 'listed')} the "
-        f"script that names its files, {apart('grown', 'folder')} the one that reads the folder whole and would load it all "
-        f"again the next time, and {apart('grown', 'stream')} Spark's own stream; a new table, whose types are found "
-        f"out, {apart('fresh', 'grown')} a known one. Branch, audit and publication change a batch by "
-        f"{medians['staged'] - medians['bare']:+.2f} s; the rest goes into the first bytes of each file, into a check "
-        "of each value in the write, and into the ledger. That buys what neither script nor stream has: a row in the "
-        "ledger for each file, with its rows and the snapshot that holds them; values that do not fit, and fields that "
-        "no column takes, kept beside their row, where the others write null or drop them; new columns added; packed, "
-        "foreign and pretty-printed files told apart before they are loaded; a batch that is published whole or not at "
-        "all, once, whatever is killed. The stream too loads once, by a checkpoint that answers no question; the "
-        "script, broken off and started again, loads twice."
+        f"What the promises cost: a run over {FILES:,} files into a known table takes "
+        f"{apart('grown', 'listed')} the script that names its files, {apart('grown', 'folder')} the one that reads "
+        f"the folder whole and would load it all again the next time, and {apart('grown', 'stream')} Spark's own "
+        f"stream; a new table, whose types are found out, {apart('fresh', 'grown')} a known one. Branch, audit and "
+        f"publication change a batch by {medians['staged'] - medians['bare']:+.2f} s; the rest goes into the first "
+        "bytes of each file, into a check of each value in the write, and into the ledger. That buys what neither "
+        "script nor stream has: a row in the ledger for each file, with its rows and the snapshot that holds them; "
+        "values that do not fit, and fields that no column takes, kept beside their row, where the others write null "
+        "or drop them; new columns added; packed, foreign and pretty-printed files told apart before they are loaded; "
+        "a batch that is published whole or not at all, once, whatever is killed. The stream too loads once, by a "
+        "checkpoint that answers no question; the script, broken off and started again, loads twice."
     )
     return textwrap.fill(told, 118)
 
