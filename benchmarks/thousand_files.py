@@ -115,7 +115,9 @@ class Bench:
         self.count("tiny by hand", table, TINY_FILES * TINY_ROWS)
         self.count("tiny", "local.bench.tiny", TINY_FILES * TINY_ROWS)
 
-    def measure(self, rounds: int, *, tiny: bool) -> None:
+    def measure(self, rounds: int, *, tiny: bool, seconds: float) -> int:
+        """How many rounds were done: none begins when ``seconds`` are over."""
+        limit = time.monotonic() + seconds
         feed.put(self.client, BUCKET, "small/", files=1, rows=ROWS)
         small, table = self.made("small", "small/"), self.table("small_by_hand")
         self.site.run(small, files=1)
@@ -123,18 +125,24 @@ class Bench:
         self.small(0, small, table)
         self.staged()
         self.seconds.clear()
+        done = 0
         for number in range(1, rounds + 1):
+            if done and time.monotonic() > limit:
+                break
             self.thousand(number, self.grown(number))
             self.small(number, small, table)
             self.staged()
+            done = number
         if tiny:
             feed.put(self.client, BUCKET, TINY, files=TINY_FILES, rows=TINY_ROWS)
             self.tiny()
+        return done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=60, help="no round begins when these are over")
     parser.add_argument("--no-tiny", action="store_true", help="leave out the 10,000 tiny files")
     parser.add_argument("--keep", action="store_true", help="write the figures below benchmarks/results/")
     options = parser.parse_args()
@@ -149,8 +157,8 @@ def main() -> None:
         site = Site(folder / "site", spark.url)
         stack.callback(site.stop)
         bench = Bench(folder, spark.url, storage, site)
-        bench.measure(options.rounds, tiny=not options.no_tiny)
-        report(bench, options.rounds).finish(keep=options.keep)
+        done = bench.measure(options.rounds, tiny=not options.no_tiny, seconds=options.minutes * 60)
+        report(bench, done).finish(keep=options.keep)
         bench.promises.close()
 
 
