@@ -115,7 +115,9 @@ class Bench:
         self.count("tiny by hand", table, TINY_FILES * TINY_ROWS)
         self.count("tiny", "local.bench.tiny", TINY_FILES * TINY_ROWS)
 
-    def measure(self, rounds: int, *, tiny: bool) -> None:
+    def measure(self, rounds: int, *, tiny: bool, seconds: float) -> int:
+        """How many rounds were done: none begins when ``seconds`` are over."""
+        limit = time.monotonic() + seconds
         feed.put(self.client, BUCKET, "small/", files=1, rows=ROWS)
         small, table = self.made("small", "small/"), self.table("small_by_hand")
         self.site.run(small, files=1)
@@ -123,18 +125,24 @@ class Bench:
         self.small(0, small, table)
         self.staged()
         self.seconds.clear()
+        done = 0
         for number in range(1, rounds + 1):
+            if done and time.monotonic() > limit:
+                break
             self.thousand(number, self.grown(number))
             self.small(number, small, table)
             self.staged()
+            done = number
         if tiny:
             feed.put(self.client, BUCKET, TINY, files=TINY_FILES, rows=TINY_ROWS)
             self.tiny()
+        return done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=60, help="no round begins when these are over")
     parser.add_argument("--no-tiny", action="store_true", help="leave out the 10,000 tiny files")
     parser.add_argument("--keep", action="store_true", help="write the figures below benchmarks/results/")
     options = parser.parse_args()
@@ -149,8 +157,8 @@ def main() -> None:
         site = Site(folder / "site", spark.url)
         stack.callback(site.stop)
         bench = Bench(folder, spark.url, storage, site)
-        bench.measure(options.rounds, tiny=not options.no_tiny)
-        report(bench, options.rounds).finish(keep=options.keep)
+        done = bench.measure(options.rounds, tiny=not options.no_tiny, seconds=options.minutes * 60)
+        report(bench, done).finish(keep=options.keep)
         bench.promises.close()
 
 
@@ -196,17 +204,17 @@ def words(medians: Mapping[str, float]) -> str:
         return f"{abs(seconds):.1f} s {'longer' if seconds > 0 else 'shorter'} than"
 
     told = (
-        f"What the promises cost: a run over {FILES:,} files into a known table takes {apart('grown', 'listed')} the "
-        f"script that names its files, {apart('grown', 'folder')} the one that reads the folder whole and would load it all "
-        f"again the next time, and {apart('grown', 'stream')} Spark's own stream; a new table, whose types are found "
-        f"out, {apart('fresh', 'grown')} a known one. Branch, audit and publication change a batch by "
-        f"{medians['staged'] - medians['bare']:+.2f} s; the rest goes into the first bytes of each file, into a check "
-        "of each value in the write, and into the ledger. That buys what neither script nor stream has: a row in the "
-        "ledger for each file, with its rows and the snapshot that holds them; values that do not fit, and fields that "
-        "no column takes, kept beside their row, where the others write null or drop them; new columns added; packed, "
-        "foreign and pretty-printed files told apart before they are loaded; a batch that is published whole or not at "
-        "all, once, whatever is killed. The stream too loads once, by a checkpoint that answers no question; the "
-        "script, broken off and started again, loads twice."
+        f"What the promises cost: a run over {FILES:,} files into a known table takes "
+        f"{apart('grown', 'listed')} the script that names its files, {apart('grown', 'folder')} the one that reads "
+        f"the folder whole and would load it all again the next time, and {apart('grown', 'stream')} Spark's own "
+        f"stream; a new table, whose types are found out, {apart('fresh', 'grown')} a known one. Branch, audit and "
+        f"publication change a batch by {medians['staged'] - medians['bare']:+.2f} s; the rest goes into the first "
+        "bytes of each file, into a check of each value in the write, and into the ledger. That buys what neither "
+        "script nor stream has: a row in the ledger for each file, with its rows and the snapshot that holds them; "
+        "values that do not fit, and fields that no column takes, kept beside their row, where the others write null "
+        "or drop them; new columns added; packed, foreign and pretty-printed files told apart before they are loaded; "
+        "a batch that is published whole or not at all, once, whatever is killed. The stream too loads once, by a "
+        "checkpoint that answers no question; the script, broken off and started again, loads twice."
     )
     return textwrap.fill(told, 118)
 

@@ -16,6 +16,7 @@ from clusters.embedded import EmbeddedServer
 from clusters.models import Cluster
 from clusters.sessions import Target, pool
 from ingestions.engine import config
+from ingestions.engine.loader.folders import Folders
 from ingestions.engine.sources import open_source
 from ingestions.engine.sources.base import SparkAccess
 from ingestions.models import Ingestion, LedgerEntry, Run
@@ -81,6 +82,30 @@ def test_keys_of_any_name_are_loaded_once_and_proved(s3_server: S3Server, cluste
     run = load(ingestion)
     assert (run.files_loaded, run.rows_done) == (1, 1)
     assert ledger_verify(ingestion=ingestion).ok
+
+
+def test_a_full_folder_is_listed_and_not_each_file_whatever_else_lies_in_it(
+    s3_server: S3Server, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[list[str]] = []
+    choose = Folders.of
+
+    def note(self: Folders, addresses: list[str]) -> list[str]:
+        chosen.append(choose(self, addresses))
+        return chosen[-1]
+
+    monkeypatch.setattr(Folders, "of", note)
+    bucket = s3_server.create_bucket()
+    keys = [*KEYS, *(f"in/f{number}.csv" for number in range(60))]
+    for at, key in enumerate(keys):
+        s3_server.put(bucket, key, f"id,name\n{at},x\n".encode())
+    others = ("in/_hidden.csv", "in/.hidden.csv", "in//nameless.csv", "in/other.txt", "in/a:b.txt", "in/_d/x.csv")
+    for key in others:
+        s3_server.put(bucket, key, b"id,name\n-1,other\n")
+    run = load(make(cluster, s3_server.credentials(), bucket, "full_folder", file_pattern="*.csv"))
+    assert (run.status, run.files_loaded, run.rows_done) == ("success", len(keys), len(keys))
+    assert [f"s3://{bucket}/in/"] in chosen
+    assert ledger_verify(ingestion=run.ingestion).ok
 
 
 def test_two_stores_with_one_bucket_name_do_not_mix(
