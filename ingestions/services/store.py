@@ -22,7 +22,6 @@ from ingestions.engine.ledger import (
     BatchOutcome,
     BatchState,
     Entry,
-    FileOutcome,
     Known,
     NewEntry,
     SchemaChange,
@@ -33,11 +32,10 @@ from ingestions.engine.ledger import (
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
+from ingestions.services.outcome import Outcome
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
 CHUNK = 5000
-#: statements that write the counts of a batch, before rows are written together.
-STATEMENTS = 100
 FILES_KEPT_IN_SCHEMA_VERSION = 20
 
 
@@ -291,71 +289,8 @@ class OrmStore:
     def batch_loaded(self, batch: BatchState, attempt: AttemptState | None, outcome: BatchOutcome) -> None:
         with self._fenced():
             row = Batch.objects.select_for_update().get(pk=batch.id)
-            if row.state == Batch.State.LOADED:
-                return
-            now = self._now()
-            claimed = self._ledger().filter(batch_id=batch.id, state=State.CLAIMED)
-            sizes = dict(claimed.values_list("pk", "size_bytes"))
-            counts = [file for file in outcome.files if file.entry_id in sizes]
-            claimed.update(
-                rows=0,
-                rescued_rows=0,
-                state=State.LOADED,
-                reason="",
-                error_code="",
-                snapshot_id=outcome.snapshot_id,
-                run_id=self.run_id,
-                state_changed_at=now,
-            )
-            self._set_rows(counts)
-            rows, rescued = sum(count.rows for count in counts), sum(count.rescued_rows for count in counts)
-            size = sum(sizes.values())
-            Batch.objects.filter(pk=batch.id).update(
-                state=Batch.State.LOADED,
-                files=len(sizes),
-                bytes=size,
-                rows=rows,
-                rescued_rows=rescued,
-                bytes_written=outcome.bytes_written,
-                snapshot_id=outcome.snapshot_id,
-                ddl=list(outcome.ddl),
-                detail=dict(outcome.detail),
-                ended_at=now,
-            )
-            if outcome.left is not None:
-                self._supersede(row, outcome.left)
-            if attempt is not None:
-                Attempt.objects.filter(branch=attempt.branch).update(state=Attempt.State.PUBLISHED, ended_at=now)
-            Run.objects.filter(pk=self.run_id).update(
-                files_loaded=F("files_loaded") + len(sizes),
-                bytes_done=F("bytes_done") + size,
-                bytes_written=F("bytes_written") + outcome.bytes_written,
-                rows_done=F("rows_done") + rows,
-                rows_rescued=F("rows_rescued") + rescued,
-                batches_done=F("batches_done") + 1,
-                transient_failures=0,
-            )
-            self._ingestion().update(
-                files_loaded=F("files_loaded") + len(sizes),
-                rows_loaded=F("rows_loaded") + rows,
-                bytes_loaded=F("bytes_loaded") + size,
-            )
-
-    def _supersede(self, batch: Batch, left: Mapping[tuple[str, str], int]) -> None:
-        """Earlier files of which the batch replaced rows: none left is SUPERSEDED, fewer is said in the reason."""
-        earlier = self._ledger().filter(state=State.LOADED).exclude(batch_id=batch.pk)
-        gone: list[int] = []
-        for entry in earlier.only("id", "address", "batch_id", "rows").iterator(chunk_size=CHUNK):
-            count = left.get((str(entry.batch_id), entry.address), 0)
-            if count == 0:
-                gone.append(entry.pk)
-            elif count != entry.rows:
-                reason = f"{count} of its {entry.rows} rows are left: the others were replaced by batch {batch.pk}"
-                self._ledger().filter(pk=entry.pk).update(rows=count, reason=reason)
-        for start in range(0, len(gone), CHUNK):
-            self._ledger().filter(pk__in=gone[start : start + CHUNK]).update(
-                state=State.SUPERSEDED, reason=f"replaced by batch {batch.pk}", state_changed_at=self._now()
-            )
+            if row.state != Batch.State.LOADED:
+                Outcome(row, run_id=self.run_id, now=self._now()).write(attempt, outcome)
 
     def unreadable(self) -> Sequence[str]:
         later = self._ledger().filter(address=OuterRef("address"), pk__gt=OuterRef("pk"))
@@ -366,21 +301,6 @@ class OrmStore:
         return SchemaVersion.objects.filter(
             ingestion_id=self.ingestion_id, destination_key=self.destination_key
         ).exists()
-
-    def _set_rows(self, counts: Sequence[FileOutcome]) -> None:
-        """Files with equal counts share a statement; where hardly any are equal, many rows do."""
-        equal: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for count in counts:
-            if not count.rows:  # as they are
-                continue
-            equal[count.rows, count.rescued_rows].append(count.entry_id)
-        if len(equal) <= STATEMENTS:
-            for (rows, rescued), ids in equal.items():
-                for start in range(0, len(ids), CHUNK):
-                    self._ledger().filter(id__in=ids[start : start + CHUNK]).update(rows=rows, rescued_rows=rescued)
-            return
-        entries = [LedgerEntry(pk=count.entry_id, rows=count.rows, rescued_rows=count.rescued_rows) for count in counts]
-        LedgerEntry.objects.bulk_update(entries, ["rows", "rescued_rows"], batch_size=200)
 
     def stale_branches(self) -> Sequence[str]:
         return list(

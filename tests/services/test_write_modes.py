@@ -52,6 +52,7 @@ def test_an_overwrite_replaces_and_the_ledger_says_what_was_superseded(feed: New
     assert orders.run().status == "success"
     assert orders.rows("id", "n") == [(7, 2), (8, 2)]
     assert orders.states() == {**{f"a{at}.csv": "SUPERSEDED" for at in range(5)}, "b.csv": "LOADED"}
+    assert (orders.ingestion.files_loaded, orders.ingestion.rows_loaded) == (1, 2)
     assert orders.verify().ok
     again = orders.run()
     assert (again.status, again.files_loaded) == ("success", 0)
