@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -144,3 +145,24 @@ def test_rows_per_file_are_those_of_the_files(orders: Feed) -> None:
     counts = {path.rsplit("/")[-1]: count.rows for path, count in loaded.audit.files.items()}
     assert counts == {f"{n}.csv": n for n in range(1, 6)}
     assert sum(orders.loader.rows_by_batch_and_file().values()) == 16
+
+
+def test_changes_of_one_table_by_many_at_once_all_come_through(orders: Feed, spark_server: EmbeddedServer) -> None:
+    """Iceberg tries a change of a branch once and then says that the metadata is stale, or its version taken."""
+    loaders = [orders.open(new_session(spark_server.url)) for _ in range(4)]
+
+    def change(number: int) -> list[int | None]:
+        bases = []
+        for turn in range(3):
+            branch = f"al_{number}_{turn}"
+            bases.append(loaders[number].open_branch(branch))
+            loaders[number].drop_branch(branch)
+        return bases
+
+    with ThreadPoolExecutor(4) as pool:
+        bases = [base for found in pool.map(change, range(4)) for base in found]
+    assert len(bases) == 12
+    assert len(set(bases)) == 1
+    names = [row["name"] for row in orders.spark.sql(f"SELECT name FROM {orders.loader.table}.refs").collect()]
+    assert names == ["main"]
+    assert ids(orders) == [1]
