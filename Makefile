@@ -83,6 +83,7 @@ bench: setup ## what is fast, as ratios against what one would write by hand
 	@$(BOOTSTRAP) s3-server
 	$(PY) -m benchmarks.thousand_files --keep
 	$(PY) -m benchmarks.known_files
+	$(PY) -m benchmarks.previews
 
 .PHONY: screenshots
 screenshots: test-setup ## pictures of the pages of the running installation, in screenshots/

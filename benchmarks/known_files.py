@@ -17,7 +17,8 @@ KNOWN = 10_000
 NEW = 10
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
+    """An installation of its own below ``folder``, and Django over it."""
     os.environ["AUTOLOADER_DATA_DIR"] = str(folder / "data")
     os.environ["AUTOLOADER_LOCAL_ROOTS"] = str(folder / "files")
     os.environ["AUTOLOADER_LOG_LEVEL"] = "ERROR"
@@ -41,7 +42,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _prepare(folder)
+        prepare(folder)
         from clusters.embedded import start_server
 
         server = start_server(folder / "spark")
