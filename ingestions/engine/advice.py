@@ -88,7 +88,9 @@ def advise(
         )
     said += _partitioning(config, survey, columns, table_exists)
     if config.destination.write_mode == "append":
-        said += _keys(columns, trial)
+        said += _changes(columns, trial)
+    if config.destination.write_mode == "merge":
+        said = [*_empty_keys(config, trial), *said]
     return said
 
 
@@ -118,7 +120,24 @@ def _partitioning(config: IngestionConfig, survey: Survey, columns: Sequence[Col
     ]
 
 
-def _keys(columns: Sequence[Column], trial: Trial | None) -> list[str]:
+def _empty_keys(config: IngestionConfig, trial: Trial | None) -> list[str]:
+    """Rows that have no merge key cannot be merged; what becomes of them was chosen, and may surprise."""
+    if trial is None:
+        return []
+    named = {column.name.lower(): column.name for column in trial.columns}
+    said = []
+    for key in config.destination.merge_keys:
+        empty = trial.rows_read - trial.given(named.get(key.lower(), key))
+        if empty and config.destination.null_keys == "fail":
+            said.append(f"{empty:,} rows have no value in the merge key {key}: their files will fail.")
+        elif empty:
+            said.append(
+                f"{empty:,} rows have no value in the merge key {key}: each stays a row of its own, and is marked."
+            )
+    return said
+
+
+def _changes(columns: Sequence[Column], trial: Trial | None) -> list[str]:
     names = {column.name.lower() for column in columns}
     if trial is None or not {"op", "operation", "_op", "__op", "change_type"} & names:
         return []

@@ -117,6 +117,12 @@ def test_a_refused_configuration_is_refused_for_a_preview_too(feed: NewFeed) -> 
     assert refused.value.field == "destination.merge_keys"
 
 
+def test_a_preview_of_a_merge_tells_of_rows_without_a_key(feed: NewFeed) -> None:
+    orders = feed(destination={"write_mode": "merge", "merge_keys": ["ID"]})
+    orders.write("a.csv", "id,n\n1,1\n,2\n,3\n")
+    assert preview(orders)["recommendations"][0].startswith("2 rows have no value in the merge key ID")
+
+
 def test_a_dry_run_says_what_the_next_run_does_and_changes_nothing(feed: NewFeed) -> None:
     orders = feed()
     orders.write("a.csv", "id\n1\n2\n")
