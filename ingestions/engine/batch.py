@@ -232,7 +232,12 @@ class BatchLoad:
         self._changed(self.loader.state(counted=False), ddl, "table created")
 
     def _take_over(self, table: TableState) -> None:
-        """The first batch into a table that is there already: it has to fit, and gets our columns."""
+        """The first batch into a table that is there already: it has to fit, and gets our columns. One that this
+        ingestion made before a crash fits by itself."""
+        if self.loader.made_here():
+            self.store.table_created()
+            self._changed(table, (), "table created")
+            return
         self.loader.check_existing(self.batch.entries, table)
         ddl = self.loader.add_columns(())
         self.ddl += ddl

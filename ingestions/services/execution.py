@@ -145,7 +145,14 @@ def loader_open(*, run: Run, config: IngestionConfig, source: Source, watch: Can
     with sessions.pool().lease(
         target, timezone=config.format.timezone, conf=access.conf, fingerprint=access.fingerprint
     ) as lease:
-        loader = open_loader(lease.spark, session_id=lease.session_id, config=config, access=access, weigh=source.weigh)
+        loader = open_loader(
+            lease.spark,
+            session_id=lease.session_id,
+            config=config,
+            access=access,
+            weigh=source.weigh,
+            maker=str(run.ingestion_id),
+        )
         with watch.over(loader, lease.interrupt) as watched:
             yield watched
 

@@ -45,6 +45,7 @@ class Subject:
     config: IngestionConfig
     cluster: Cluster
     credentials: Credentials | None
+    maker: str = ""  # the word that a table made by it would carry
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def subject_posted(*, body: Any, user: Any, ingestion: Ingestion | None = None) 
 
 def subject_of(ingestion: Ingestion) -> Subject:
     credential = ingestion.credential
-    return Subject(ingestion.configuration(), ingestion.cluster, credential.credentials() if credential else None)
+    found = credential.credentials() if credential else None
+    return Subject(ingestion.configuration(), ingestion.cluster, found, str(ingestion.pk))
 
 
 def preview(*, subject: Subject, rows: int = ROWS_SHOWN) -> dict[str, Any]:
@@ -215,7 +217,9 @@ def _look(subject: Subject, source: Source, seen: Survey, show: int) -> Look:
         conf=access.conf,
         fingerprint=access.fingerprint,
     ) as lease:
-        loader = open_loader(lease.spark, session_id=lease.session_id, config=subject.config, access=access)
+        loader = open_loader(
+            lease.spark, session_id=lease.session_id, config=subject.config, access=access, maker=subject.maker
+        )
         table = loader.state()
         while entries:
             try:

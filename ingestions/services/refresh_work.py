@@ -129,7 +129,7 @@ def refuse_what_is_not_ours(ingestion: Ingestion, loader: TableLoader) -> int | 
     if table is None:
         return None
     name = ingestion.destination_key
-    if not ingestion.created_table:
+    if not (ingestion.created_table or loader.made_here()):  # its creation may not have been written down
         raise ConflictError(
             "table_not_ours",
             f"The table {name} was there before this ingestion; it holds {table.rows or 0:,} rows.",

@@ -24,7 +24,9 @@ def table_open(*, ingestion: Ingestion) -> Iterator[TableLoader]:
     with sessions.pool().lease(
         sessions.target_of(ingestion.cluster), timezone=config.format.timezone, fingerprint="tables"
     ) as lease:
-        yield open_loader(lease.spark, session_id=lease.session_id, config=config, access=access)
+        yield open_loader(
+            lease.spark, session_id=lease.session_id, config=config, access=access, maker=str(ingestion.pk)
+        )
 
 
 def table_sample(*, ingestion: Ingestion, limit: int = 5) -> list[dict[str, object]]:

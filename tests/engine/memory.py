@@ -245,6 +245,9 @@ class MemoryLoader:
     def adopted(self, batch_id: str, found: Found) -> Audit:
         return Audit(self.batch_counts(batch_id))
 
+    def made_here(self) -> bool:
+        return True
+
     def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
         self.trip("check existing")
 

@@ -224,10 +224,20 @@ def test_rows_of_others_are_not_dropped(feed: Feed) -> None:
 @spark
 def test_a_table_that_was_there_before_is_not_dropped(feed: Feed) -> None:
     Ingestion.objects.update(created_table=False)
+    feed.sql(f"ALTER TABLE {feed.ingestion.destination_key} UNSET TBLPROPERTIES ('autoloader.ingestion')")
     with pytest.raises(ConflictError, match=f"it holds {2 * FILES} rows") as refused:
         feed.refresh("new_only")
     assert refused.value.code == "table_not_ours"
     assert len(feed.ids()) == 2 * FILES
+
+
+@spark
+def test_a_table_whose_creation_was_not_written_down_is_known_by_its_mark(feed: Feed) -> None:
+    """The worker died between the CREATE TABLE and its note of it."""
+    Ingestion.objects.update(created_table=False)
+    feed.refresh("full")
+    feed.finish()
+    feed.check_whole()
 
 
 @spark

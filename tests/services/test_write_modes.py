@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clusters.embedded import EmbeddedServer
-from ingestions.models import Batch, LedgerEntry, Run, RunError
+from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from tests.engine.loader.feed import new_session
 from tests.services.local_feed import LocalFeed
 
@@ -178,6 +178,18 @@ def test_a_table_of_others_gets_our_columns_by_a_shown_alter(
     verified = orders.verify()
     assert (verified.ok, verified.foreign_rows) == (True, 1)
     assert not orders.ingestion.created_table
+
+
+def test_a_table_made_before_a_crash_is_this_ingestion_s_own(feed: NewFeed) -> None:
+    orders = feed()
+    orders.write("a.csv", "id,odd\n" + "".join(f"{n},{n}\n" for n in range(50)) + "51,word\n")
+    orders.run()
+    SchemaVersion.objects.all().delete()  # as if the worker had died right after its CREATE TABLE
+    Ingestion.objects.update(created_table=False)
+    orders.write("b.csv", "id,odd\n1,not a number\n")
+    assert orders.run().status == "success", "it is no table of others, whose types would have to fit"
+    assert orders.ingestion.created_table
+    assert orders.verify().ok
 
 
 def test_a_type_clash_is_refused_with_both_sides_named(feed: NewFeed, foreign_table: Callable[[str], str]) -> None:

@@ -13,10 +13,17 @@ __all__ = ["open_loader"]
 
 
 def open_loader(
-    spark: Any, *, session_id: str, config: IngestionConfig, access: SparkAccess, weigh: Weigh | None = None
+    spark: Any,
+    *,
+    session_id: str,
+    config: IngestionConfig,
+    access: SparkAccess,
+    weigh: Weigh | None = None,
+    maker: str = "",
 ) -> TableLoader:
     """A loader for the configuration's table over a leased Spark Connect session. ``weigh`` tells what listing a folder
-    costs; without it files are read by their paths.
+    costs; without it files are read by their paths. ``maker`` is a word of the ingestion's own: a table that is made
+    here carries it.
 
     The lease has set the source's access and the listing's tuning; what the conversions rely on is set here.
     """
@@ -29,4 +36,4 @@ def open_loader(
         "spark.sql.legacy.javaCharsets": "true",
     }.items():
         spark.conf.set(key, value)
-    return SparkTableLoader(spark, session_id=session_id, config=config, access=access, weigh=weigh)
+    return SparkTableLoader(spark, session_id=session_id, config=config, access=access, weigh=weigh, maker=maker)

@@ -177,6 +177,9 @@ class TableLoader(Protocol):
     def adopted(self, batch_id: str, found: Found) -> Audit:
         """What :meth:`audit` said of a batch that was published by an attempt whose outcome was never written down."""
 
+    def made_here(self) -> bool:
+        """Whether the table is one that this ingestion's own ``create`` has made."""
+
     def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
         """For a table that somebody else made: whether these files fit into it. SchemaStop names both sides."""
 

@@ -31,7 +31,11 @@ _BY_TIME = {
 }
 
 
-def create_table(destination: Destination, columns: Sequence[Column]) -> str:
+#: the table property that says which ingestion made the table.
+MAKER = "autoloader.ingestion"
+
+
+def create_table(destination: Destination, columns: Sequence[Column], maker: str = "") -> str:
     """``CREATE TABLE IF NOT EXISTS`` with the feed's columns first and ours after them."""
     fields = [*columns, *(Column(name, type_) for name, type_ in METADATA_COLUMNS)]
     partitions = []
@@ -41,6 +45,8 @@ def create_table(destination: Destination, columns: Sequence[Column]) -> str:
     if partitions:
         properties["write.distribution-mode"] = "hash"
     properties.update(destination.properties)
+    if maker:
+        properties[MAKER] = maker
     statement = f"CREATE TABLE IF NOT EXISTS {table_name(destination)} ({definitions(fields)}) USING iceberg"
     if partitions:
         statement += f" PARTITIONED BY ({', '.join(partitions)})"

@@ -38,8 +38,11 @@ BYTES_PER_TASK = 32 * 1024**2
 class EvolvingTable(IcebergTable):
     """A table and the files whose columns it takes up."""
 
-    def __init__(self, spark: Any, config: IngestionConfig, access: SparkAccess, weigh: Weigh | None) -> None:
+    def __init__(
+        self, spark: Any, config: IngestionConfig, access: SparkAccess, weigh: Weigh | None, maker: str
+    ) -> None:
         super().__init__(spark, config, access)
+        self.maker = maker
         self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
         self.readers = Readers(spark, config, access, self.rules, weigh)
         self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
@@ -87,7 +90,7 @@ class EvolvingTable(IcebergTable):
             ddl.z_order(self.destination, fields)
         statements = [
             ddl.create_namespace(self.destination),
-            ddl.create_table(self.destination, kept),
+            ddl.create_table(self.destination, kept, self.maker),
             ddl.write_order(self.destination, kept),
         ]
         return tuple(statement for statement in statements if statement)
@@ -110,6 +113,14 @@ class EvolvingTable(IcebergTable):
             return (statement,)
 
         return self.committed(run, f"adding columns to {self.destination.key}")
+
+    def made_here(self) -> bool:
+        if not self.maker:
+            return False
+        rows = self.read(
+            lambda _: self.spark.sql(f"SHOW TBLPROPERTIES {self.table}").collect(), "reading the properties"
+        )
+        return any(row["key"] == ddl.MAKER and row["value"] == self.maker for row in rows)
 
     def check_existing(self, entries: Sequence[Entry], table: TableState) -> None:
         addresses = [entry.file.address for entry in entries]

@@ -56,8 +56,9 @@ class SparkTableLoader(EvolvingTable):
         config: IngestionConfig,
         access: SparkAccess,
         weigh: Weigh | None = None,
+        maker: str = "",
     ) -> None:
-        super().__init__(spark, config, access, weigh)
+        super().__init__(spark, config, access, weigh, maker)
         self.session_id = session_id
         self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it

@@ -79,7 +79,7 @@ class Merge:
         )
 
     def _count(self, table: str) -> int:
-        return int(self.spark.sql(f"SELECT count(*) AS n FROM {table}").collect()[0]["n"])  # noqa: S608  # quoted
+        return int(self.spark.sql(f"SELECT count(*) AS n FROM {table}").collect()[0]["n"])
 
     def _quoted(self, prefix: str = "") -> list[str]:
         return [prefix + identifier(key.name) for key in self.keys]
@@ -91,7 +91,7 @@ class Merge:
         """Raises where a key is empty and may not be, or stands twice and nothing says which row counts."""
         if self.destination.null_keys == "fail":
             found = self.spark.sql(
-                f"SELECT {SOURCE_FILE}, count(*) AS n FROM {staging.name} WHERE NOT ({self._given()}) "  # noqa: S608
+                f"SELECT {SOURCE_FILE}, count(*) AS n FROM {staging.name} WHERE NOT ({self._given()}) "
                 "GROUP BY 1 ORDER BY 1 LIMIT 1"
             ).collect()
             if found:
@@ -108,7 +108,7 @@ class Merge:
     def _check_unique(self, staging: StagingTable) -> None:
         keys = ", ".join(self._quoted())
         found = self.spark.sql(
-            f"SELECT to_json(named_struct({self._named()})) AS key, count(*) AS n, min({SOURCE_FILE}) AS first, "  # noqa: S608
+            f"SELECT to_json(named_struct({self._named()})) AS key, count(*) AS n, min({SOURCE_FILE}) AS first, "
             f"max({SOURCE_FILE}) AS last FROM {staging.name} WHERE {self._given()} GROUP BY {keys} HAVING count(*) > 1 "
             "ORDER BY 1 LIMIT 1"
         ).collect()
@@ -155,7 +155,7 @@ class Merge:
         place = "struct(regexp_extract(_file, '[^/]+$', 0), _pos)"
         names = ", ".join(identifier(column.name) for column in self._columns)
         return (
-            f"SELECT {names}, {self._deletes()} AS {_DELETES} FROM ("  # noqa: S608  # every name is quoted
+            f"SELECT {names}, {self._deletes()} AS {_DELETES} FROM ("
             f"SELECT *, row_number() OVER (PARTITION BY {keys} ORDER BY {', '.join(ranking)}) AS {_RANK} FROM ("
             f"SELECT {names}, {place} AS {_PLACE} FROM {staging.name} WHERE {self._given()})) "
             f"WHERE {_RANK} = 1"
@@ -176,7 +176,7 @@ class Merge:
             f"{marked} AS {RESCUED_DATA}" if column.name == RESCUED_DATA else identifier(column.name)
             for column in self._columns
         )
-        return f"SELECT {names}, false AS {_DELETES} FROM {staging.name} WHERE NOT ({self._given()})"  # noqa: S608
+        return f"SELECT {names}, false AS {_DELETES} FROM {staging.name} WHERE NOT ({self._given()})"
 
     def _statement(self, staging: StagingTable, attempt: AttemptState) -> str:
         names = [identifier(column.name) for column in self._columns]
@@ -184,7 +184,7 @@ class Merge:
         newer = self._newer()
         deletes = f"WHEN MATCHED AND s.{_DELETES} AND {newer} THEN DELETE " if self.destination.delete_when else ""
         return (
-            f"MERGE INTO {self.loader.branch(attempt.branch)} t USING ({self._winners(staging)} UNION ALL "  # noqa: S608
+            f"MERGE INTO {self.loader.branch(attempt.branch)} t USING ({self._winners(staging)} UNION ALL "
             f"{self._keyless(staging)}) s ON {matched} {deletes}"
             f"WHEN MATCHED AND NOT s.{_DELETES} AND {newer} THEN UPDATE SET "
             f"{', '.join(f't.{name} = s.{name}' for name in names)} "
@@ -247,7 +247,7 @@ class Merge:
         new = f"({self._winners(staging)}) s"
         if base:
             keys = ", ".join(self._quoted())
-            new += f" LEFT ANTI JOIN (SELECT {keys} FROM {base}) t ON {matched}"  # noqa: S608
+            new += f" LEFT ANTI JOIN (SELECT {keys} FROM {base}) t ON {matched}"
         return keyless + self._count(f"{new} WHERE NOT s.{_DELETES}")
 
     def _check_winners(self, staging: StagingTable, branch: str) -> None:
@@ -260,7 +260,7 @@ class Merge:
         kept = f"coalesce(t.{_HIGHEST} >= s.{order}, s.{order} IS NULL)"
         stays = f" AND NOT {kept}" if order else ""
         found = self.spark.sql(
-            f"SELECT to_json(named_struct({self._named('s.')})) AS key, t.n FROM ({self._winners(staging)}) s "  # noqa: S608
+            f"SELECT to_json(named_struct({self._named('s.')})) AS key, t.n FROM ({self._winners(staging)}) s "
             f"LEFT JOIN (SELECT {keys}, count(*) AS n{highest} FROM {branch} GROUP BY {keys}) t ON {matched} "
             f"WHERE (NOT s.{_DELETES} AND (t.n IS NULL OR t.n <> 1{older})) OR "
             f"(s.{_DELETES} AND t.n IS NOT NULL{stays}) LIMIT 1"
@@ -286,7 +286,7 @@ class Merge:
         self.check(self._columns)
         keys = ", ".join(self._quoted())
         return self._count(
-            f"(SELECT {keys} FROM {self.loader.table} WHERE {self._given()} GROUP BY {keys} HAVING count(*) > 1)"  # noqa: S608
+            f"(SELECT {keys} FROM {self.loader.table} WHERE {self._given()} GROUP BY {keys} HAVING count(*) > 1)"
         )
 
     def adopted(self, batch_id: str, found: Found) -> Audit:

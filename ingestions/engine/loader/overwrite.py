@@ -45,7 +45,7 @@ class Overwrite:
         branch = self.loader.branch(attempt.branch)
         base = emptied = attempt.base_snapshot_id
         if base is not None:
-            self.loader.spark.sql(f"DELETE FROM {branch}")  # noqa: S608  # a quoted name
+            self.loader.spark.sql(f"DELETE FROM {branch}")
             emptied = self.loader.own_step(attempt, base)
         for part in in_parts(entries, self.loader.config.limits):
             rows, columns = self.loader.frame(part, batch_id)

@@ -68,7 +68,7 @@ class IcebergTable:
         own = f"summary[{literal(SNAPSHOT_ATTEMPT)}] = {literal(detail_of)}"
         detail = f"CASE WHEN {own} THEN summary END" if detail_of else "NULL"
         rows = self.spark.sql(
-            "SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total, "  # noqa: S608  # names are quoted
+            "SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total, "
             f"NULL AS detail FROM {refs} "
             f"UNION ALL SELECT NULL, snapshot_id, parent_id, summary[{literal(SNAPSHOT_BATCH)}], "
             f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total}, {detail} FROM {snapshots}"
@@ -86,7 +86,7 @@ class IcebergTable:
 
     def summary(self, snapshot_id: int) -> dict[str, str]:
         snapshots = self.metadata("snapshots")
-        query = f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}"  # noqa: S608  # names are quoted
+        query = f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}"
         rows = self.spark.sql(query).collect()
         return dict(rows[0]["summary"]) if rows else {}
 
@@ -144,8 +144,7 @@ class IcebergTable:
             changes = ("added-records", "deleted-records", "added-position-deletes", "added-equality-deletes")
             nothing = " AND ".join(f"coalesce(summary['{change}'], '0') = '0'" for change in changes)
             harmless = self.spark.sql(
-                f"SELECT snapshot_id FROM {self.metadata('snapshots')} "  # noqa: S608  # a quoted name
-                f"WHERE operation = 'replace' OR ({nothing})"
+                f"SELECT snapshot_id FROM {self.metadata('snapshots')} WHERE operation = 'replace' OR ({nothing})"
             ).collect()
             rewrites = {row["snapshot_id"] for row in harmless}
             found = []
