@@ -155,6 +155,11 @@ _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
 )
 
 
+def inactive(config: IngestionConfig) -> tuple[str, ...]:
+    """A sentence for each field that is kept for later."""
+    return tuple(_inactive(config))
+
+
 def _inactive(config: IngestionConfig) -> Iterator[str]:
     """A field whose feature is not there yet is kept, and answered with a warning, never silently."""
     document = config.to_json()

@@ -13,7 +13,9 @@ from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services import overview, table
+from ingestions.services.ledger import replaced_by
 from ingestions.web.access import Request, one, signed_in
+from ingestions.web.heads import head
 
 A_PAGE = 100
 #: more digits than any id of ours has.
@@ -24,9 +26,9 @@ STATES = [state.value for state in State]
 @require_safe
 @signed_in
 def of_ingestion(request: Request, pk: uuid.UUID) -> HttpResponse:
-    ingestion = one(Ingestion.objects.visible_to(request.user), pk=pk)
+    ingestion = one(Ingestion.objects.visible_to(request.user).select_related("cluster"), pk=pk)
     files = LedgerEntry.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
-    return _list(request, files, {"ingestion": ingestion, "states": overview.states(ingestion)})
+    return _list(request, files, {**head(ingestion, "files"), "states": overview.states(ingestion)})
 
 
 @require_safe
@@ -68,5 +70,6 @@ def show(request: Request, pk: int) -> HttpResponse:
         "attempts": list(file.batch.attempts.order_by("number")) if file.batch else [],
         "versions": list(versions[:50]),
         "query": table.query_of_file(file),
+        "replaced_by": replaced_by(file=file),
     }
     return render(request, "files/show.html", context)
