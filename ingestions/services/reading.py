@@ -23,7 +23,8 @@ class Setting:
     def text(self) -> str:
         if self.value is None and self.field in _NONE:
             return _NONE[self.field]
-        return said(self.value)
+        means = _MEANS.get(f"{self.field} {self.value}")
+        return f"{said(self.value)}: {means}" if means else said(self.value)
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,24 @@ _NONE = {
     "format.options.delimiter": "found out from the first bytes",
     "schedule.frequency": "none: runs are started by hand",
 }
+#: what a word stands for, where it does not say so itself.
+_MEANS = {
+    "format.bad_rows rescue": "their values are kept in _rescued_data",
+    "format.overwritten ignore": "another version of a loaded file is not loaded",
+    "format.overwritten append": "another version of a loaded file is loaded too",
+    "format.schema.inference auto": "from the first files, and from those that bring more",
+    "format.schema.inference manual": "from the given schema",
+    "format.schema.evolution_mode addNewColumns": "the table gets them before the rows are written",
+    "format.schema.evolution_mode rescue": "their values are kept in _rescued_data",
+    "format.schema.evolution_mode failOnNewColumns": "they stop the run before anything is written",
+    "destination.write_mode append": "rows are added",
+    "destination.write_mode overwrite": "the files of a run replace what is there",
+    "destination.write_mode merge": "one row a key",
+    "destination.null_keys rescue": "kept as rows of their own, and marked",
+    "destination.null_keys fail": "they stop the batch",
+    "source.after_load.action keep": "files stay where they are",
+    "schedule.start all": "every file that is there",
+}
 _WORDS = {True: "yes", False: "no", None: "not set", "": "empty"}
 
 
@@ -193,6 +212,8 @@ def said(value: Any) -> str:
     """A value as one text: ``yes``, ``not set``, ``a, b``, ``owner=shop``."""
     if value is None or isinstance(value, bool) or value == "":
         return _WORDS[value]
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, Mapping):
         return ", ".join(_pairs(value)) or "none"
     if isinstance(value, list):

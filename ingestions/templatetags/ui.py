@@ -161,7 +161,7 @@ def minutes(value: float) -> str:
 @register.filter
 def words(name: str) -> str:
     """``price_dbu_hour`` → ``Price dbu hour``: names of factors and steps."""
-    return name.replace("_", " ").capitalize().replace("dbu", "DBU")
+    return name.replace("_", " ").capitalize().replace("Dbu", "DBU").replace("dbu", "DBU")
 
 
 @register.simple_tag

@@ -8,7 +8,8 @@ from typing import Any
 from autoloader.lib.bounded import Bounded
 from autoloader.lib.errors import AutoloaderError
 
-CLUSTER = Bounded(what="the cluster")
+#: a cluster that slept takes a while for its first answer, and the page says meanwhile what it waits for.
+CLUSTER = Bounded(what="the cluster", deadline_seconds=55)
 STORE = Bounded(what="the store")
 
 

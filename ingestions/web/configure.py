@@ -51,7 +51,7 @@ def edit(request: Request, pk: uuid.UUID) -> HttpResponse:
     """Type, see the effects, save. The version that the text was made over goes along: nobody's edit is lost."""
     ingestion = find_ingestion(request, pk)
     if request.method != "POST":
-        return _editor(request, ingestion, ingestions_export(rows=[ingestion], user=request.user))
+        return _editor(request, ingestion, _as_text(ingestion, request))
     text, step = posted_text(request), request.POST.get("step", "")
     if step == "edit":
         return _editor(request, ingestion, text)
@@ -87,6 +87,10 @@ def edit(request: Request, pk: uuid.UUID) -> HttpResponse:
     return render(request, "ingestions/effects.html", context)
 
 
+def _as_text(ingestion: Ingestion, request: Request) -> str:
+    return ingestions_export(rows=[ingestion], user=request.user).removeprefix("---\n")
+
+
 def _version(request: HttpRequest) -> int:
     """0, which no ingestion ever has, where the form was tampered with."""
     given = request.POST.get("config_version", "")
@@ -102,7 +106,7 @@ def _stale(request: Request, ingestion: Ingestion, text: str, error: StaleEdit) 
     context = {
         "ingestion": ingestion,
         "text": text,
-        "current": ingestions_export(rows=[ingestion], user=request.user),
+        "current": _as_text(ingestion, request),
         "version": ingestion.config_version,
         "made_over": _version(request),
         "error": error,

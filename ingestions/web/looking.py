@@ -24,7 +24,7 @@ from ingestions.web.sheets import faults, one_document
 def preview(request: Request, pk: uuid.UUID) -> HttpResponse:
     """The first files as they would be loaded."""
     ingestion = find_ingestion(request, pk)
-    context = _frame(ingestion, "Preview")
+    context = _frame(ingestion)
     if request.GET.get("look"):
         context |= _with_rows(asked(lambda: looking.preview(subject=looking.subject_of(ingestion)), CLUSTER))
         context["looked"] = True
@@ -36,7 +36,7 @@ def preview(request: Request, pk: uuid.UUID) -> HttpResponse:
 def dry_run(request: Request, pk: uuid.UUID) -> HttpResponse:
     """What the next run would do."""
     ingestion = find_ingestion(request, pk)
-    context = _frame(ingestion, "Dry run")
+    context = _frame(ingestion)
     if request.GET.get("look"):
         context |= asked(lambda: looking.dry_run(ingestion=ingestion, bounded=CLUSTER))
         context["looked"] = True
@@ -47,7 +47,7 @@ def dry_run(request: Request, pk: uuid.UUID) -> HttpResponse:
 @signed_in
 def cost(request: Request, pk: uuid.UUID) -> HttpResponse:
     ingestion = find_ingestion(request, pk)
-    context = _frame(ingestion, "Cost")
+    context = _frame(ingestion)
     context |= asked(lambda: looking.estimate_cost(subject=looking.subject_of(ingestion)), STORE)
     return render(request, f"looking/cost.html{'#cost' if request.htmx else ''}", context)
 
@@ -63,8 +63,8 @@ def preview_of_text(text: str, *, user: Any, ingestion: Ingestion | None = None)
     return {"looked": True, **_with_rows(asked(lambda: looking.preview(subject=subject), CLUSTER))}
 
 
-def _frame(ingestion: Ingestion, title: str) -> dict[str, Any]:
-    return {**head(ingestion), "title": title}
+def _frame(ingestion: Ingestion) -> dict[str, Any]:
+    return {**head(ingestion), "again": "?"}
 
 
 def _with_rows(context: dict[str, Any]) -> dict[str, Any]:
