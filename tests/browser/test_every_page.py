@@ -68,8 +68,7 @@ def test_every_page_is_sound(
     person.sign_in()
     for path in pages:
         page = person.go(path)
-        for part in page.locator("details:not([open]) > summary").all():
-            part.click()
+        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
         assert person.faults() == [], path
         assert not person.scrolls_sideways(), path
     assert person.console == []

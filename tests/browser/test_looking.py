@@ -43,8 +43,7 @@ def test_looking_before_loading(visit: NewVisit, feed: LocalFeed, dark: bool, si
     ):
         page = person.go(path)
         expect(page.locator(awaited)).to_be_visible(timeout=SECONDS)
-        for part in page.locator("main details:not([open]) > summary").all():
-            part.click()
+        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
         assert person.faults() == [], path
         assert not person.scrolls_sideways(), path
     assert person.console == []
