@@ -52,8 +52,12 @@ def parse(body: Any) -> IngestionConfig:
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         raise InvalidConfig(
-            [{"loc": ".".join(str(part) for part in fault["loc"]), "msg": fault["msg"]} for fault in faults]
+            [{"loc": ".".join(str(part) for part in fault["loc"]), "msg": _plain(fault)} for fault in faults]
         ) from None
+
+
+def _plain(fault: Any) -> str:
+    return "There is no such field" if fault["type"] == "extra_forbidden" else str(fault["msg"])
 
 
 def check(*, body: Any, user: Any) -> Checked:
