@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from ingestions.engine.config import IngestionConfig
@@ -41,6 +42,12 @@ class Difference:
     field: str
     old: str
     new: str
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str
+    differs: bool
 
 
 #: what a group shows: (title, (label, field)…). Every field of the configuration stands in one of them.
@@ -205,6 +212,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Differe
     """Field by field, of two configurations as they are stored (without secrets)."""
     return tuple(
         Difference(field, said(value_at(old, field)), said(value_at(new, field))) for field in changed(old, new)
+    )
+
+
+def beside(one: str, other: str) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """Two texts line by line, each line marked that the other does not have in its place."""
+    ones, others = one.splitlines(), other.splitlines()
+    same = SequenceMatcher(None, ones, others, autojunk=False).get_matching_blocks()
+    kept = {line for block in same for line in range(block.a, block.a + block.size)}
+    found = {line for block in same for line in range(block.b, block.b + block.size)}
+    return (
+        tuple(Line(text, number not in kept) for number, text in enumerate(ones)),
+        tuple(Line(text, number not in found) for number, text in enumerate(others)),
     )
 
 

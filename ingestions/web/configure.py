@@ -106,7 +106,7 @@ def _stale(request: Request, ingestion: Ingestion, text: str, error: StaleEdit) 
     context = {
         "ingestion": ingestion,
         "text": text,
-        "current": _as_text(ingestion, request),
+        "sides": reading.beside(_as_text(ingestion, request), text),
         "version": ingestion.config_version,
         "made_over": _version(request),
         "error": error,

@@ -41,19 +41,32 @@ def of_run(request: Request, pk: uuid.UUID) -> HttpResponse:
 def _list(request: HttpRequest, files: LedgerQuerySet, context: dict[str, object]) -> HttpResponse:
     """Newest first; pages by the last id seen, so that the millionth costs what the first does."""
     state, text = request.GET.get("state", "").upper(), request.GET.get("q", "").strip().replace("\0", "")
-    before = request.GET.get("before", "")
+    before, batch = request.GET.get("before", ""), request.GET.get("batch", "") if "run" in context else ""
     if state in STATES:
         files = files.filter(state=state)
     if text:
         files = files.filter(address__icontains=text)
-    if before.isascii() and before.isdigit() and len(before) <= DIGITS:
+    if _is_number(batch):
+        files = files.filter(batch__number=int(batch))
+    if _is_number(before):
         files = files.filter(pk__lt=int(before))
     shown = list(files.order_by("-pk")[: A_PAGE + 1])
     more = len(shown) > A_PAGE
     shown = shown[:A_PAGE]
-    next_page = urlencode({"state": state, "q": text, "before": shown[-1].pk}) if more else ""
-    filters = {"state": state, "q": text, "before": before, "next_page": next_page, "all_states": STATES}
+    next_page = urlencode({"state": state, "q": text, "batch": batch, "before": shown[-1].pk}) if more else ""
+    filters = {
+        "batch": batch if _is_number(batch) else "",
+        "state": state,
+        "q": text,
+        "before": before,
+        "next_page": next_page,
+        "all_states": STATES,
+    }
     return render(request, "files/index.html", {**context, **filters, "files": shown})
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
 @require_safe

@@ -105,6 +105,7 @@
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     showTimes(document);
     showButtons(document);
+    document.querySelector("#seen [data-focus]")?.focus();
   });
   document.addEventListener("htmx:afterSettle", () => answered(true));
   document.addEventListener("htmx:responseError", () => answered(false));

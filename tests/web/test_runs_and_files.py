@@ -136,3 +136,14 @@ def test_a_superseded_file_says_by_which_batch(browser: Client, ingestion: Inges
     assert f"/runs/{later.pk}/#batch-1" in page
     other = make_file(ingestion, number=91, state="SUPERSEDED", reason="its rows were dropped with the table")
     assert "That was batch" not in text(browser, f"/files/{other.pk}/")
+
+
+def test_a_batchs_files_are_listed_by_its_number(browser: Client, ingestion: Ingestion) -> None:
+    run = make_run(ingestion, files=1)
+    second = Batch.objects.create(ingestion=ingestion, run=run, destination_key="x", number=2, state="loaded", files=1)
+    make_file(ingestion, run=run, number=50, batch=second)
+    assert f"/runs/{run.pk}/files/?batch=2" in text(browser, f"/runs/{run.pk}/")
+    page = text(browser, f"/runs/{run.pk}/files/?batch=2")
+    assert "00050.csv" in page
+    assert "00000.csv" not in page
+    assert "00000.csv" in text(browser, f"/runs/{run.pk}/files/?batch=zebra")

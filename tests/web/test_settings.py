@@ -139,8 +139,9 @@ def test_a_stale_edit_shows_both_versions_and_who_changed_what(
         page = edit(browser, ingestion, mine, step, version=1)
         assert "was changed meanwhile" in page
         assert "superuser changed source.file_pattern" in page
-        assert "*.mine" in page
-        assert "*.theirs" in page
+        assert "<mark>  file_pattern: &#x27;*.mine&#x27;</mark>" in page
+        assert "<mark>  file_pattern: &#x27;*.theirs&#x27;</mark>" in page
+        assert "<mark>name: Orders" not in page
     ingestion.refresh_from_db()
     assert ingestion.config["source"]["file_pattern"] == "*.theirs"
     again = edit(browser, ingestion, mine, "check", version=2)
