@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from clusters.models import Cluster
-from ingestions.models import Ingestion
+from ingestions.models import Ingestion, Run
 from ingestions.services.editing import ingestion_update
 from tests.browser.conftest import NARROW, WIDE, NewVisit, Visit
 from tests.cast import make_run
@@ -122,3 +123,14 @@ def test_the_menu_closes_when_one_is_done_with_it(visit: NewVisit, ingestion: In
     page.locator("#more summary").click()
     page.locator("h1").click()
     expect(page.get_by_role("link", name="Clone")).to_be_hidden()
+
+
+def test_an_open_menu_stays_open_while_the_page_lives(visit: NewVisit, ingestion: Ingestion) -> None:
+    run = Run.objects.create(ingestion=ingestion, status="running", lease_token="held", started_at=timezone.now())
+    person = visit()
+    person.sign_in()
+    page = person.go(f"/ingestions/{ingestion.pk}/")
+    page.locator("#more summary").click()
+    Run.objects.filter(pk=run.pk).update(phase="batch 3: auditing")
+    expect(page.get_by_text("Batch 3: auditing")).to_be_visible(timeout=6000)
+    expect(page.get_by_role("link", name="Clone")).to_be_visible()
