@@ -137,7 +137,7 @@ def clone(request: Request, pk: uuid.UUID) -> HttpResponse:
         else:
             messages.success(request, f"{made.name} is made as a draft. Look at it, then run it.")
             for warning in warnings:
-                messages.warning(request, warning)
+                messages.warning(request, f"{warning}.")
             return redirect("web:ingestion_settings", pk=made.pk)
     fields = {"name": "name", "destination.table": "table"}
     wrong = {fields[fault.field]: fault.message for fault in told if fault.field in fields}
