@@ -82,6 +82,8 @@ def test_a_refresh_shows_its_impact_and_then_does_it(feed: LocalFeed) -> None:
     key = feed.ingestion.destination_key
     refused = browser.post(address, {"mode": "full", "table": key, "auto_run": "yes"}).content.decode()
     assert "gone from the source" in refused
+    assert "<code>accept_loss" not in refused
+    assert f'value="{key}"' in refused  # what was typed is kept
     assert feed.rows("id") == [(1,), (2,), (3,)]
     done = browser.post(address, {"mode": "full", "table": key, "accept_loss": "yes", "auto_run": "yes"})
     told = done.content.decode()
