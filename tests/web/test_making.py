@@ -115,3 +115,15 @@ def test_a_name_that_is_taken_is_changed_only_when_asked(browser: Client, cluste
     assert Ingestion.objects.get().config["source"]["file_pattern"] == "*.json"
     browser.post("/ingestions/import/", {"text": changed, "step": "import", "update": "yes"})
     assert Ingestion.objects.get().config["source"]["file_pattern"] == "*.jsonl"
+
+
+def test_a_text_of_any_allowed_size_goes_through_both_steps(browser: Client, cluster: Cluster) -> None:
+    long = ONE + "# é\n" * 150_000  # a browser that escapes it would send three times as much
+    assert len(long.encode()) < 1_000_000
+    for step in ("check", "import"):
+        answer = browser.post("/ingestions/import/", {"text": long, "step": step})
+        assert answer.status_code in (200, 302)
+    assert Ingestion.objects.get().name == "Clicks"
+    more = browser.post("/ingestions/import/", {"text": long + "# x\n" * 100_000, "step": "check"}).content.decode()
+    assert "is larger than 1000000 bytes" in more
+    assert 'enctype="multipart/form-data"' in more
