@@ -35,7 +35,7 @@ test-setup: ## set up what the tests need: packages, Spark, Chromium, PostgreSQL
 .PHONY: test
 test: test-setup check ## everything on the embedded Spark, each behaviour once
 	$(PYTEST) -m "$(FAST)"
-	$(PYTEST) -m "$(REST)"
+	$(PYTEST) -n 2 --dist loadfile -m "$(REST)"
 
 .PHONY: test-fast
 test-fast: ## only the tests that start no server

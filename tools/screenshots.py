@@ -75,6 +75,7 @@ def _sign_in(page: Page, user: str, password: str) -> None:
 def _pages(page: Page, url: str, more: list[str]) -> dict[str, str]:
     """The fixed pages and the first of each kind that the lists lead to."""
     found = {"ingestions": "/ingestions/", "runs": "/runs/", "clusters": "/clusters/", "missing": "/nothing-here/"}
+    found |= {"new": "/ingestions/new/", "import": "/ingestions/import/"}
     for title, start, link in (
         ("ingestion", "/ingestions/", "td a.name"),
         ("run", "/runs/", "td a.name"),
@@ -84,9 +85,21 @@ def _pages(page: Page, url: str, more: list[str]) -> dict[str, str]:
         if page.locator(link).count():
             found[title] = str(page.locator(link).first.get_attribute("href"))
     if "ingestion" in found:
-        found["files"] = found["ingestion"] + "files/"
-        found["rows"] = found["ingestion"] + "rows/"
-        page.goto(url + found["files"])
+        for part in (
+            "runs",
+            "files",
+            "settings",
+            "rows",
+            "edit",
+            "preview",
+            "dry-run",
+            "cost",
+            "clone",
+            "refresh",
+            "delete",
+        ):
+            found[f"ingestion-{part}"] = f"{found['ingestion']}{part}/"
+        page.goto(url + found["ingestion-files"])
         if page.locator("td a.mono").count():
             found["file"] = str(page.locator("td a.mono").first.get_attribute("href"))
     return found | {f"extra{number}": path for number, path in enumerate(more, start=1)}

@@ -14,22 +14,25 @@ from ingestions.engine.ledger import State
 from ingestions.models import Credential, Ingestion, LedgerEntry, Run, SchemaVersion
 from ingestions.services import overview
 from ingestions.services.ingestions import ingestion_delete
+from ingestions.services.lifecycle import ingestion_activate, ingestion_pause, ingestion_resume
 from ingestions.services.runs import run_start
 
 
 @admin.register(Ingestion)
 class IngestionAdmin(Console[Ingestion]):
     list_display = ("name", "state", "owner_name", "source", "destination", "files", "rows", "failed", "created_at")
-    list_filter = ("status", "cluster")
-    search_fields = ("name", "destination_key", "=id")
+    list_filter = ("status", "cluster", ("owner", admin.RelatedOnlyFieldListFilter), "created_table")
+    search_fields = ("name", "destination_key", "owner__username", "=id")
+    search_help_text = "A part of the name, of the table or of the owner's name, or an id."
     date_hierarchy = "created_at"
     list_select_related = ("owner", "cluster")
     fields = (
         "id", "name", "state", "status_reason", "owner_name", "cluster_link", "destination", "config_shown",
-        "config_version", "files", "rows", "failed", "runs", "created_at", "updated_at",
+        "config_version", "created_table", "refresh_mode", "files", "rows", "failed", "runs", "created_at",
+        "updated_at",
     )  # fmt: skip
     readonly_fields = fields
-    actions = ("run_now",)
+    actions = ("run_now", "activate", "pause", "resume")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ingestion]:
         return super().get_queryset(request).select_related("owner", "cluster")
@@ -90,6 +93,19 @@ class IngestionAdmin(Console[Ingestion]):
     @admin.action(description="Run now", permissions=["act"])
     def run_now(self, request: HttpRequest, rows: QuerySet[Ingestion]) -> None:
         each(request, rows, lambda row: run_start(ingestion=row, user=request.user), "a run is queued.")
+
+    @admin.action(description="Activate", permissions=["act"])
+    def activate(self, request: HttpRequest, rows: QuerySet[Ingestion]) -> None:
+        each(request, rows, lambda row: ingestion_activate(ingestion=row, user=request.user), "is active.")
+
+    @admin.action(description="Pause", permissions=["act"])
+    def pause(self, request: HttpRequest, rows: QuerySet[Ingestion]) -> None:
+        done = "is paused; a run in hand goes on."
+        each(request, rows, lambda row: ingestion_pause(ingestion=row, user=request.user), done)
+
+    @admin.action(description="Resume", permissions=["act"])
+    def resume(self, request: HttpRequest, rows: QuerySet[Ingestion]) -> None:
+        each(request, rows, lambda row: ingestion_resume(ingestion=row, user=request.user), "is active again.")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("ingestions.delete_ingestion")

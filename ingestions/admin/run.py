@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from ingestions.admin.base import Console, Inline, badge, each, link, listed, mono, pretty
 from ingestions.models import Attempt, Batch, LedgerEntry, Run, RunError
 from ingestions.services import present, status
-from ingestions.services.runs import run_cancel
+from ingestions.services.runs import run_cancel, run_retry
 
 
 @admin.register(Run)
@@ -18,16 +18,18 @@ class RunAdmin(Console[Run]):
     list_display = ("queued_at", "state", "ingestion_link", "trigger", "files", "failed", "rows_done", "took", "said")
     list_filter = ("status", "trigger", ("ingestion", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=id", "ingestion__name", "error_message")
+    search_help_text = "An id, or a part of the ingestion's name or of the error."
     date_hierarchy = "queued_at"
     list_select_related = ("ingestion", "requested_by")
     fields = (
-        "id", "ingestion_link", "state", "trigger", "requested_by", "phase", "hint", "error_code", "error_message",
+        "id", "ingestion_link", "state", "trigger", "retry_of", "requested_by", "phase", "hint", "error_code",
+        "error_message",
         "error_hint", "queued_at", "started_at", "discovered_at", "ended_at", "cancel_requested_at", "files", "failed",
         "files_skipped", "rows_done", "rows_rescued", "bytes_done", "batches", "errors_link", "lease_holder",
         "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "config_shown",
     )  # fmt: skip
     readonly_fields = fields
-    actions = ("cancel",)
+    actions = ("retry", "cancel")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return super().get_queryset(request).select_related("ingestion", "requested_by")
@@ -67,6 +69,11 @@ class RunAdmin(Console[Run]):
     @admin.display(description="configuration it ran with")
     def config_shown(self, row: Run) -> SafeString:
         return pretty(row.config)
+
+    @admin.action(description="Retry", permissions=["act"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Run]) -> None:
+        done = "a new run is queued; its failed files wait again."
+        each(request, rows, lambda row: run_retry(run=row, user=request.user), done)
 
     @admin.action(description="Cancel", permissions=["act"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Run]) -> None:

@@ -52,8 +52,12 @@ def parse(body: Any) -> IngestionConfig:
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         raise InvalidConfig(
-            [{"loc": ".".join(str(part) for part in fault["loc"]), "msg": fault["msg"]} for fault in faults]
+            [{"loc": ".".join(str(part) for part in fault["loc"]), "msg": _plain(fault)} for fault in faults]
         ) from None
+
+
+def _plain(fault: Any) -> str:
+    return "There is no such field" if fault["type"] == "extra_forbidden" else str(fault["msg"])
 
 
 def check(*, body: Any, user: Any) -> Checked:
@@ -152,6 +156,11 @@ _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("format.overwritten", ("ignore", "append")),
     ("format.schema.evolution_mode", ("addNewColumns", "rescue", "failOnNewColumns")),
 )
+
+
+def inactive(config: IngestionConfig) -> tuple[str, ...]:
+    """A sentence for each field that is kept for later."""
+    return tuple(_inactive(config))
 
 
 def _inactive(config: IngestionConfig) -> Iterator[str]:

@@ -78,10 +78,12 @@ def _now(ingestion: Ingestion, field: str) -> str:
     return f"was changed meanwhile; it is now {json.dumps(value, ensure_ascii=False)[:LONGEST_VALUE]}"
 
 
-def ingestion_update(*, ingestion: Ingestion, changes: Any, user: Any, replace: bool = False) -> Edited:
+def ingestion_update(
+    *, ingestion: Ingestion, changes: Any, user: Any, replace: bool = False, check_only: bool = False
+) -> Edited:
     """Lays ``changes`` over the configuration: objects merge deeply, lists and null replace; ``replace`` takes them as
     the whole configuration instead. They may hold ``status`` too, and ``config_version``, the version they were made
-    over. ``***`` keeps a secret.
+    over. ``***`` keeps a secret. With ``check_only`` the answer is the same and nothing is kept.
 
     Raises ``InvalidConfig`` (422), ``ConfigError`` (400), :class:`StaleEdit` or another ``ConflictError`` (409);
     nothing is changed then.
@@ -95,7 +97,10 @@ def ingestion_update(*, ingestion: Ingestion, changes: Any, user: Any, replace: 
         old = row.configuration().to_json()
         checked = configuration.check(body=laid_over(old, asked.parts, held, replace=replace), user=row.owner)
         step = step_to(row, asked.status) if asked.status is not None else None
-        return _keep(row, old, held, checked, step, user)
+        edited = _keep(row, old, held, checked, step, user)
+        if check_only:
+            transaction.set_rollback(True)
+        return edited
 
 
 @dataclass(frozen=True)

@@ -61,13 +61,20 @@ def _is_uuid(text: str) -> bool:
 
 
 def ingestions_import(
-    *, data: bytes, name: str, owner: Any, update: bool = False, environment: Mapping[str, str] | None = None
+    *,
+    data: bytes,
+    name: str,
+    owner: Any,
+    update: bool = False,
+    environment: Mapping[str, str] | None = None,
+    check_only: bool = False,
 ) -> list[Imported]:
     """Makes an ingestion of each document of the YAML text ``data``, which is called ``name`` in errors. With
     ``update`` one of the same name is changed instead: the document is its whole configuration from then on.
 
     All or none: the first document that is refused takes back the others. Raises ConfigError (and its kinds) that
-    names document, line and field. ``environment``: values of ``${…}``, ``None`` where none may be used.
+    names document, line and field. ``environment``: values of ``${…}``, ``None`` where none may be used. With
+    ``check_only`` the answer is the same and nothing is kept.
     """
     documents = read_documents(data, name, environment)
     done: list[Imported] = []
@@ -78,6 +85,8 @@ def ingestions_import(
                 done.append(_import(document, owner, names, update=update))
             except ConfigError as error:
                 raise document.located(error) from None
+        if check_only:
+            transaction.set_rollback(True)
     return done
 
 

@@ -63,10 +63,16 @@ class FeedDocument:
 
     def place(self, loc: str) -> str:
         """``line 4, column 3`` of a dotted field, or of the nearest one above it that is there."""
+        return _at(*self._nearest(loc))
+
+    def line(self, loc: str) -> int:
+        return self._nearest(loc)[0]
+
+    def _nearest(self, loc: str) -> tuple[int, int]:
         parts = tuple(loc.split(".")) if loc else ()
         while parts not in self.places:
             parts = parts[:-1]
-        return _at(*self.places[parts])
+        return self.places[parts]
 
     def located(self, error: ConfigError) -> ConfigError:
         """The error, with the place in the text that it is about."""

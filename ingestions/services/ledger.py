@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,14 @@ def _compare(result: Verification, address: str, ledger: int, table: int, *, mer
     result.difference_count += 1
     if len(result.differences) < LISTED:
         result.differences.append({"path": address, "rows_ledger": ledger, "rows_table": table})
+
+
+def replaced_by(*, file: LedgerEntry) -> Batch | None:
+    """The batch that replaced rows of the file, all or some of them, where the ledger's reason names one."""
+    named = re.search(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", file.reason)
+    if named is None:
+        return None
+    return Batch.objects.filter(pk=named[0], ingestion_id=file.ingestion_id).select_related("run").first()
 
 
 def ledger_totals(*, ingestion: Ingestion) -> dict[str, dict[str, int]]:

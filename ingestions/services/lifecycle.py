@@ -48,6 +48,12 @@ _HINTS: dict[tuple[str, str], str] = {
 _VERB_OF = {Status.ACTIVE: "activate", Status.PAUSED: "pause"}
 
 
+def verbs(ingestion: Ingestion) -> tuple[str, ...]:
+    """What may be done from where it stands, each step once: a paused one is resumed rather than activated."""
+    found = [verb for status, verb in STEPS if status == ingestion.status]
+    return tuple(verb for verb in found if verb != "activate" or "resume" not in found)
+
+
 def step(ingestion: Ingestion, verb: str) -> Step:
     """The step that this verb takes from where the ingestion stands. ConflictError where there is none."""
     found = STEPS.get((ingestion.status, verb))

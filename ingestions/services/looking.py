@@ -29,6 +29,8 @@ from ingestions.engine.sources.base import Source
 from ingestions.engine.survey import Survey, survey
 from ingestions.models import Ingestion, LedgerEntry
 from ingestions.services import configuration
+from ingestions.services.editing import laid_over
+from ingestions.services.lifecycle import own_credentials
 
 #: files whose rows are read, and bytes of them; the first file is read whatever its size.
 FILES = 10
@@ -63,11 +65,14 @@ class Look:
 
 def subject_posted(*, body: Any, user: Any, ingestion: Ingestion | None = None) -> Subject:
     """Of a posted configuration. ``***`` stands for the secrets of ``ingestion``. Raises as creating one would."""
+    if ingestion is not None and isinstance(body, dict):
+        held = own_credentials(ingestion.credential)
+        body = laid_over(ingestion.configuration().to_json(), body, held, replace=True)
     checked = configuration.check(body=body, user=user)
     credentials = checked.credentials
     if checked.credential is not None:
         credentials = checked.credential.credentials()
-    elif ingestion is not None and ingestion.credential is not None:
+    elif credentials is None and ingestion is not None and ingestion.credential is not None:
         credentials = ingestion.credential.credentials()
     return Subject(checked.config, checked.cluster, credentials)
 

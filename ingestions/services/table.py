@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from django.conf import settings
@@ -13,7 +13,10 @@ from ingestions.engine import sources
 from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.loader.sql import identifier, literal
-from ingestions.models import Ingestion, LedgerEntry
+from ingestions.models import Batch, Ingestion, LedgerEntry
+
+#: more names than a person reads in one statement.
+BATCHES_IN_A_QUERY = 50
 
 
 @contextmanager
@@ -43,6 +46,18 @@ def query_of_table(ingestion: Ingestion) -> str:
     """SQL that a person can paste into their own client."""
     destination = ingestion.configuration().destination
     return f"SELECT * FROM {identifier(destination.catalog, destination.database, destination.table)}"  # noqa: S608  # quoted, and shown only
+
+
+def query_of_batches(ingestion: Ingestion, batches: Sequence[Batch]) -> str:
+    """SQL that shows the rows of these batches; empty where none of them stands in the table that the ingestion has
+    now. Rows that were replaced or deleted since are not among them.
+    """
+    here = [each for each in batches if each.snapshot_id is not None]
+    here = [each for each in here if each.destination_key == ingestion.destination_key][:BATCHES_IN_A_QUERY]
+    if not here:
+        return ""
+    names = ", ".join(literal(str(each.pk)) for each in here)
+    return f"{query_of_table(ingestion)}\nWHERE _batch_id IN ({names})"
 
 
 def query_of_file(file: LedgerEntry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ingestions.models import Ingestion, Run
+from ingestions.models import Batch, Ingestion, Run
 from ingestions.services import present, status
 from ingestions.services.status import Badge
 
@@ -20,6 +20,7 @@ register = template.Library()
 #: a space that keeps number and unit on one line.
 NARROW = "\u00a0"
 NOTHING = "–"
+BAR_WIDTH = 140
 
 
 @register.filter
@@ -118,6 +119,51 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{ending}"
 
 
+@register.filter
+def share(value: float | None) -> str:
+    """``0.125`` → ``12.5 %``; what is more than nothing never looks like nothing."""
+    if value is None:
+        return NOTHING
+    percent = value * 100
+    if 0 < percent < 0.1:
+        return f"< 0.1{NARROW}%"
+    text = f"{percent:.1f}".removesuffix(".0")
+    return f"{text}{NARROW}%"
+
+
+@register.filter
+def money(value: float | None, currency: str = "") -> str:
+    """``1234.5`` → ``1,234.50 EUR``; two figures that say something where it is less than a cent."""
+    if value is None:
+        return NOTHING
+    text = f"{value:,.2f}" if value == 0 or abs(value) >= 0.1 else f"{value:.2g}"
+    if "e" in text:
+        text = "< 0.0001"
+    return f"{text}{NARROW}{currency}".strip(NARROW)
+
+
+@register.filter
+def at(found: Mapping[str, Any], key: str) -> Any:
+    return found.get(key)
+
+
+@register.filter
+def amount(value: float) -> str:
+    """A factor as it is, up to six places: ``0.000004``, ``12,408``, ``0.4``."""
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
+@register.filter
+def minutes(value: float) -> str:
+    return span(value * 60)
+
+
+@register.filter
+def words(name: str) -> str:
+    """``price_dbu_hour`` → ``Price dbu hour``: names of factors and steps."""
+    return name.replace("_", " ").capitalize().replace("Dbu", "DBU").replace("dbu", "DBU")
+
+
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """One of ``static/img/icons.svg``; it says nothing that the text beside it does not say."""
@@ -141,6 +187,21 @@ def history(runs: Sequence[Run]) -> dict[str, Any]:
 def progress(run: Run) -> dict[str, Any]:
     """How far an active run is: files done of those found, bytes, rows, rate and the time left."""
     return {"run": run, "facts": present.progress(run), "seconds": present.duration_seconds(run)}
+
+
+@register.inclusion_tag("components/timebar.html")
+def timebar(batch: Batch, run: Run) -> dict[str, Any]:
+    """When in the course of its run the batch was worked on, as a bar on a line."""
+    now = timezone.now()
+    start, end = run.started_at or run.queued_at, run.ended_at or now
+    whole = max((end - start).total_seconds(), 0.001)
+    began = min(max((batch.created_at - start).total_seconds(), 0), whole)
+    took = max(((batch.ended_at or end) - batch.created_at).total_seconds(), 0)
+    x = round(BAR_WIDTH * began / whole, 1)
+    width = min(max(round(BAR_WIDTH * took / whole, 1), 3), BAR_WIDTH)
+    tone = {Batch.State.LOADED: "ok", Batch.State.OPEN: "run"}.get(Batch.State(batch.state), "off")
+    return {"x": min(x, BAR_WIDTH - width), "width": width, "tone": tone, "whole": BAR_WIDTH, "seconds": took,
+            "began": began}  # fmt: skip
 
 
 @register.filter

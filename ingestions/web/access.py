@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,6 +14,8 @@ from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
+
+from ingestions.models import Ingestion
 
 
 class Request(HttpRequest):
@@ -49,6 +52,13 @@ def one(rows: Any, **wanted: Any) -> Any:
     if row is None:
         raise Http404
     return row
+
+
+def find_ingestion(request: Request, pk: uuid.UUID) -> Ingestion:
+    """With all that its pages show of it, or 404."""
+    rows = Ingestion.objects.visible_to(request.user).select_related("cluster", "credential", "owner")
+    found: Ingestion = one(rows, pk=pk)
+    return found
 
 
 def back(request: HttpRequest, otherwise: str) -> str:

@@ -13,7 +13,9 @@ from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services import overview, table
+from ingestions.services.ledger import replaced_by
 from ingestions.web.access import Request, one, signed_in
+from ingestions.web.heads import head
 
 A_PAGE = 100
 #: more digits than any id of ours has.
@@ -24,9 +26,9 @@ STATES = [state.value for state in State]
 @require_safe
 @signed_in
 def of_ingestion(request: Request, pk: uuid.UUID) -> HttpResponse:
-    ingestion = one(Ingestion.objects.visible_to(request.user), pk=pk)
+    ingestion = one(Ingestion.objects.visible_to(request.user).select_related("cluster"), pk=pk)
     files = LedgerEntry.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
-    return _list(request, files, {"ingestion": ingestion, "states": overview.states(ingestion)})
+    return _list(request, files, {**head(ingestion, "files"), "states": overview.states(ingestion)})
 
 
 @require_safe
@@ -39,19 +41,32 @@ def of_run(request: Request, pk: uuid.UUID) -> HttpResponse:
 def _list(request: HttpRequest, files: LedgerQuerySet, context: dict[str, object]) -> HttpResponse:
     """Newest first; pages by the last id seen, so that the millionth costs what the first does."""
     state, text = request.GET.get("state", "").upper(), request.GET.get("q", "").strip().replace("\0", "")
-    before = request.GET.get("before", "")
+    before, batch = request.GET.get("before", ""), request.GET.get("batch", "") if "run" in context else ""
     if state in STATES:
         files = files.filter(state=state)
     if text:
         files = files.filter(address__icontains=text)
-    if before.isascii() and before.isdigit() and len(before) <= DIGITS:
+    if _is_number(batch):
+        files = files.filter(batch__number=int(batch))
+    if _is_number(before):
         files = files.filter(pk__lt=int(before))
     shown = list(files.order_by("-pk")[: A_PAGE + 1])
     more = len(shown) > A_PAGE
     shown = shown[:A_PAGE]
-    next_page = urlencode({"state": state, "q": text, "before": shown[-1].pk}) if more else ""
-    filters = {"state": state, "q": text, "before": before, "next_page": next_page, "all_states": STATES}
+    next_page = urlencode({"state": state, "q": text, "batch": batch, "before": shown[-1].pk}) if more else ""
+    filters = {
+        "batch": batch if _is_number(batch) else "",
+        "state": state,
+        "q": text,
+        "before": before,
+        "next_page": next_page,
+        "all_states": STATES,
+    }
     return render(request, "files/index.html", {**context, **filters, "files": shown})
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
 @require_safe
@@ -68,5 +83,6 @@ def show(request: Request, pk: int) -> HttpResponse:
         "attempts": list(file.batch.attempts.order_by("number")) if file.batch else [],
         "versions": list(versions[:50]),
         "query": table.query_of_file(file),
+        "replaced_by": replaced_by(file=file),
     }
     return render(request, "files/show.html", context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.core.paginator import Paginator
@@ -13,18 +14,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from autoloader.lib.bounded import Bounded
 from autoloader.lib.errors import AutoloaderError
 from ingestions.models import Batch, Ingestion, Run
 from ingestions.services import overview, table
+from ingestions.services.lifecycle import ingestion_activate, ingestion_pause, ingestion_resume
 from ingestions.services.runs import run_start
 from ingestions.web.access import Request, back, one, signed_in
+from ingestions.web.asking import CLUSTER
+from ingestions.web.heads import head
 from ingestions.web.tell import attempt
 
 A_PAGE = 50
 RUNS_SHOWN = 8
 ROWS_SHOWN = 20
-CLUSTER = Bounded(what="the cluster")
 
 
 @require_safe
@@ -52,10 +54,10 @@ def index(request: Request) -> HttpResponse:
 @signed_in
 def show(request: Request, pk: uuid.UUID) -> HttpResponse:
     ingestion = one(Ingestion.objects.visible_to(request.user).select_related("cluster", "credential", "owner"), pk=pk)
-    row = overview.row(ingestion)
+    shown = head(ingestion, "overview")
+    row = shown["row"]
     context = {
-        "ingestion": ingestion,
-        "row": row,
+        **shown,
         "states": overview.states(ingestion),
         "runs": row.history[::-1][:RUNS_SHOWN],
         "version": ingestion.schema_versions.filter(destination_key=ingestion.destination_key).first(),
@@ -94,3 +96,28 @@ def run_now(request: Request, pk: uuid.UUID) -> HttpResponse:
         f"A run of {ingestion.name} is queued.",
     )
     return redirect(back(request, reverse("web:ingestion", args=[ingestion.pk])))
+
+
+def _step(request: Request, pk: uuid.UUID, verb: Callable[..., Ingestion], done: str) -> HttpResponse:
+    ingestion = one(Ingestion.objects.visible_to(request.user), pk=pk)
+    attempt(request, lambda: verb(ingestion=ingestion, user=request.user), f"{ingestion.name} {done}")
+    return redirect(back(request, reverse("web:ingestion", args=[ingestion.pk])))
+
+
+@require_POST
+@signed_in
+def activate(request: Request, pk: uuid.UUID) -> HttpResponse:
+    return _step(request, pk, ingestion_activate, "is active. Its schedule, where it has one, starts runs from now on.")
+
+
+@require_POST
+@signed_in
+def pause(request: Request, pk: uuid.UUID) -> HttpResponse:
+    done = "is paused. Nothing starts by itself; a run in hand goes on, and runs can be started by hand."
+    return _step(request, pk, ingestion_pause, done)
+
+
+@require_POST
+@signed_in
+def resume(request: Request, pk: uuid.UUID) -> HttpResponse:
+    return _step(request, pk, ingestion_resume, "is active again.")

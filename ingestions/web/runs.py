@@ -12,12 +12,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from ingestions.models import Ingestion, Run
 from ingestions.models.run import RunQuerySet
-from ingestions.services.runs import run_cancel
+from ingestions.services import table
+from ingestions.services.runs import run_cancel, run_retry
 from ingestions.web.access import Request, back, one, signed_in
+from ingestions.web.heads import head
 from ingestions.web.tell import attempt
 
 A_PAGE = 50
 ERRORS_SHOWN = 100
+BATCHES_SHOWN = 200
 
 
 @require_safe
@@ -30,8 +33,8 @@ def index(request: Request) -> HttpResponse:
 @require_safe
 @signed_in
 def of_ingestion(request: Request, pk: uuid.UUID) -> HttpResponse:
-    ingestion = one(Ingestion.objects.visible_to(request.user), pk=pk)
-    return _list(request, Run.objects.filter(ingestion=ingestion).defer("config"), {"ingestion": ingestion})
+    ingestion = one(Ingestion.objects.visible_to(request.user).select_related("cluster"), pk=pk)
+    return _list(request, Run.objects.filter(ingestion=ingestion).defer("config"), head(ingestion, "runs"))
 
 
 def _list(request: HttpRequest, runs: RunQuerySet, context: dict[str, object]) -> HttpResponse:
@@ -51,17 +54,35 @@ def _list(request: HttpRequest, runs: RunQuerySet, context: dict[str, object]) -
 @require_safe
 @signed_in
 def show(request: Request, pk: uuid.UUID) -> HttpResponse:
-    run = one(Run.objects.visible_to(request.user).select_related("ingestion__cluster", "requested_by"), pk=pk)
+    run = one(
+        Run.objects.visible_to(request.user).select_related("ingestion__cluster", "requested_by", "retry_of"), pk=pk
+    )
     errors = run.errors.exclude(file="")
+    batches = list(run.batches.prefetch_related("attempts").order_by("-number")[:BATCHES_SHOWN])[::-1]
     context = {
         "run": run,
         "ingestion": run.ingestion,
-        "batches": list(run.batches.prefetch_related("attempts").order_by("number")),
+        "batches": batches,
+        "batch_count": run.batches.count(),
+        "query": table.query_of_batches(run.ingestion, batches),
         "errors": list(errors.order_by("id")[:ERRORS_SHOWN]),
         "error_count": errors.count(),
         "live": run.is_active,
     }
     return render(request, f"runs/show.html{'#live' if request.htmx else ''}", context)
+
+
+@require_POST
+@signed_in
+def retry(request: Request, pk: uuid.UUID) -> HttpResponse:
+    run = one(Run.objects.visible_to(request.user).select_related("ingestion"), pk=pk)
+    made: list[Run] = []
+    attempt(
+        request,
+        lambda: made.append(run_retry(run=run, user=request.user)),
+        "A new run is queued; the files that failed wait again and are looked at anew.",
+    )
+    return redirect("web:run", pk=made[0].pk if made else run.pk)
 
 
 @require_POST

@@ -92,7 +92,9 @@
   });
 
   let scrolled = new Map();
+  let opened = [];
   document.addEventListener("htmx:beforeSwap", () => {
+    opened = [...document.querySelectorAll("details[id][open]")].map((part) => part.id);
     scrolled = new Map([...document.querySelectorAll(".scroll[id]")].map((box) => [box.id, [box.scrollLeft, box.scrollTop]]));
   });
   document.addEventListener("htmx:afterSwap", () => {
@@ -100,8 +102,10 @@
       const box = document.getElementById(id);
       if (box) [box.scrollLeft, box.scrollTop] = [left, top];
     }
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     showTimes(document);
     showButtons(document);
+    document.querySelector("#seen [data-focus]")?.focus();
   });
   document.addEventListener("htmx:afterSettle", () => answered(true));
   document.addEventListener("htmx:responseError", () => answered(false));
@@ -109,7 +113,8 @@
 
   // --- forms and keys ---------------------------------------------------------------------------------------------
   document.addEventListener("submit", (event) => {
-    for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+    // A moment later: a disabled button would not say which one it was.
+    setTimeout(() => { for (const button of event.target.querySelectorAll("button")) button.disabled = true; }, 0);
     const word = event.target.dataset.busy;
     if (word && event.submitter) event.submitter.textContent = word;
   });
@@ -117,7 +122,32 @@
     if (event.persisted) for (const button of document.querySelectorAll("form button")) button.disabled = false;
   });
 
+  // A fault's line leads to that line of the text.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-line]");
+    const box = link && document.querySelector(link.hash);
+    if (!box) return;
+    event.preventDefault();
+    const before = box.value.split("\n").slice(0, Number(link.dataset.line) - 1).join("\n");
+    const start = before ? before.length + 1 : 0;
+    const end = box.value.indexOf("\n", start);
+    box.focus();
+    box.setSelectionRange(start, end < 0 ? box.value.length : end);
+    box.scrollTop = (box.scrollHeight / box.value.split("\n").length) * Math.max(Number(link.dataset.line) - 4, 0);
+  });
+
+  // A menu closes when one is done with it.
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const menu of document.querySelectorAll(".menu[open]")) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+    }
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, select")) return;
     const search = document.querySelector("input[type=search]");
     if (search) {

@@ -141,6 +141,51 @@ def test_a_run_is_started_and_cancelled(console: Client, ingestion: Ingestion) -
     assert "already ended" in act(console, Run, "cancel", run)
 
 
+def test_an_ingestion_is_activated_paused_and_resumed(console: Client, ingestion: Ingestion, superuser: User) -> None:
+    for action, said, status in (
+        ("activate", "is active.", "active"),
+        ("pause", "is paused", "paused"),
+        ("resume", "is active again.", "active"),
+    ):
+        assert said in act(console, Ingestion, action, ingestion)
+        ingestion.refresh_from_db()
+        assert ingestion.status == status
+    assert "there is nothing to resume" in act(console, Ingestion, "resume", ingestion)
+    history = console.get(address(Ingestion, "history", ingestion.pk)).content.decode()
+    assert "superuser" in history
+
+
+def test_a_run_is_retried_and_its_failed_files_wait_again(console: Client, ingestion: Ingestion) -> None:
+    good, bad = make_run(ingestion, files=1), make_run(ingestion, errors=1)
+    failed = make_file(ingestion, number=70, state="FAILED", reason="It is no gzip.", rows=None, run=bad)
+    assert "no file left that failed" in act(console, Run, "retry", good)
+    assert "its failed files wait again" in act(console, Run, "retry", bad)
+    assert Run.objects.get(retry_of=bad).status == "queued"
+    failed.refresh_from_db()
+    assert failed.state == "DISCOVERED"
+    assert "already active" in act(console, Run, "retry", bad)
+
+
+def test_lists_are_filtered_and_searched(console: Client, owner: User, cluster: Cluster, ingestion: Ingestion) -> None:
+    elsewhere = {"catalog": "lake", "database": "web", "table": "clicks"}
+    clicks = make_ingestion(owner, cluster, name="Clicks", status="paused", destination=elsewhere)
+    good, bad = make_run(ingestion, files=1), make_run(clicks, errors=1)
+    expected: list[tuple[type[Model], str, set[Model]]] = [
+        (Ingestion, "status__exact=paused", {clicks}),
+        (Ingestion, "q=shop.ord", {ingestion}),
+        (Ingestion, f"q={clicks.pk}", {clicks}),
+        (Ingestion, f"owner__id__exact={owner.pk}", {ingestion, clicks}),
+        (Ingestion, "q=owner", {ingestion, clicks}),
+        (Run, "status__exact=partial", {bad}),
+        (Run, f"q={good.pk}", {good}),
+        (Run, "q=nowhere", set()),
+    ]
+    for model, query, found in expected:
+        page = console.get(f"{address(model, 'changelist')}?{query}")
+        assert page.status_code == 200
+        assert set(page.context["cl"].result_list) == found, (model, query)
+
+
 def test_an_ingestion_is_deleted_by_its_service(console: Client, ingestion: Ingestion, full: str) -> None:
     asked = console.get(address(Ingestion, "delete", ingestion.pk)).content.decode()
     assert "its table and its files stay" in asked

@@ -13,7 +13,11 @@ from tests.cast import make_file, make_run
 
 def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     """One of everything that a page can show; the pages' addresses."""
-    make_run(ingestion, files=2)
+    merged = make_run(ingestion, files=2)
+    detail = {"merge": {"read": 200, "inserted": 120, "updated": 70, "deleted": 3, "superseded": 7}}
+    merged.batches.update(detail=detail, ddl=["ALTER TABLE `lake`.`shop`.`orders` ADD COLUMNS (`note` string)"])
+    batch = merged.batches.get()
+    replaced = make_file(ingestion, number=72, state="SUPERSEDED", reason=f"replaced by batch {batch.pk}", run=merged)
     partial = make_run(ingestion, errors=2)
     failed = make_file(
         ingestion, number=70, state="FAILED", reason="It is no gzip, whatever its name says.", rows=None, run=partial
@@ -46,7 +50,9 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     assert loaded is not None
     return [
         "/ingestions/", one, f"{one}runs/", f"{one}files/", "/runs/", f"/runs/{active.pk}/", f"/runs/{partial.pk}/",
-        f"/files/{failed.pk}/", f"/files/{loaded.pk}/", "/clusters/", f"/clusters/{cluster.pk}/",
+        f"/runs/{merged.pk}/", f"/files/{failed.pk}/", f"/files/{loaded.pk}/", f"/files/{replaced.pk}/",
+        f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/", f"{one}delete/", "/ingestions/new/",
+        "/ingestions/import/", "/clusters/", f"/clusters/{cluster.pk}/",
     ]  # fmt: skip
 
 
@@ -61,7 +67,8 @@ def test_every_page_is_sound(
     assert person.faults() == []
     person.sign_in()
     for path in pages:
-        person.go(path)
+        page = person.go(path)
+        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
         assert person.faults() == [], path
         assert not person.scrolls_sideways(), path
     assert person.console == []
@@ -70,7 +77,7 @@ def test_every_page_is_sound(
 def test_the_empty_pages_are_sound(visit: NewVisit) -> None:
     person = visit(size=NARROW)
     person.sign_in()
-    for path in ("/ingestions/", "/runs/", "/clusters/"):
+    for path in ("/ingestions/", "/runs/", "/clusters/", "/ingestions/new/", "/ingestions/import/"):
         person.go(path)
         assert person.faults() == [], path
         assert not person.scrolls_sideways(), path

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from django.contrib.auth.models import User
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clusters.models import Cluster
 from ingestions.models import Ingestion
 from ingestions.services.exchange import ingestions_export, ingestions_import
 from ingestions.services.feed_text import read_documents, write_document
@@ -84,3 +86,13 @@ def test_what_is_exported_makes_the_same_ingestion_again(
 def test_the_examples_name_is_a_text(owner: Any, cluster: Any) -> None:
     made = make_ingestion(owner, cluster, **configuration(cluster, name="no"))
     assert "name: 'no'" in ingestions_export(rows=[made], user=owner)
+
+
+def test_a_checked_import_answers_the_same_and_keeps_nothing(owner: User, cluster: Cluster) -> None:
+    text = yaml.safe_dump(configuration(cluster, name="Looked at")).encode()
+    looked = ingestions_import(data=text, name="f", owner=owner, check_only=True)
+    assert [(each.ingestion.name, each.action) for each in looked] == [("Looked at", "created")]
+    assert not Ingestion.objects.filter(name="Looked at").exists()
+    done = ingestions_import(data=text, name="f", owner=owner)
+    assert [each.action for each in done] == ["created"]
+    assert Ingestion.objects.filter(name="Looked at").exists()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from ingestions.engine import config
+from ingestions.engine import config, rules
 from ingestions.management.feed_file import read_feed
 from ingestions.services.configuration import parse
 
@@ -42,11 +42,19 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
         parse(read_feed(str(file), {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}).body)
 
 
-def test_the_first_example_of_the_pages_is_valid() -> None:
-    page = (ROOT / "templates/ingestions/index.html").read_text()
-    found = re.search(r'<pre id="first-feed">(.*?)</pre>', page, re.S)
-    assert found is not None
-    parse(yaml.safe_load(found[1]))
+def test_the_examples_of_the_pages_are_valid() -> None:
+    page = (ROOT / "templates/ingestions/new.html").read_text()
+    found = re.findall(r'<pre id="hint-[a-z0-9]+">(.*?)</pre>', page, re.S)
+    assert len(found) == 2
+    whole = {
+        "name": "x",
+        "cluster_id": "x",
+        "source": {"type": "local", "path": "/x"},
+        "format": {"type": "json"},
+        "destination": {"catalog": "c", "database": "d", "table": "t"},
+    }
+    for example in found:
+        rules.check(parse({**whole, **yaml.safe_load(example)}))
 
 
 def test_the_fields_that_are_explained_exist() -> None:

@@ -87,3 +87,63 @@ def test_a_passport_tells_where_the_rows_went(browser: Client, ingestion: Ingest
     page = text(browser, f"/files/{failed.pk}/")
     assert "None of its rows is in the table" in page
     assert "SELECT" not in page
+
+
+def test_a_run_is_retried_where_something_failed(browser: Client, ingestion: Ingestion) -> None:
+    good = make_run(ingestion, files=1)
+    assert ">Retry<" not in text(browser, f"/runs/{good.pk}/")
+    assert "no file left that failed" in browser.post(f"/runs/{good.pk}/retry/", follow=True).content.decode()
+    bad = make_run(ingestion, errors=1)
+    failed = make_file(ingestion, number=81, state="FAILED", reason="It is no gzip.", rows=None, run=bad)
+    assert ">Retry<" in text(browser, f"/runs/{bad.pk}/")
+    answer = browser.post(f"/runs/{bad.pk}/retry/", follow=True)
+    again = Run.objects.get(retry_of=bad)
+    assert answer.redirect_chain == [(f"/runs/{again.pk}/", 302)]
+    assert f"/runs/{bad.pk}/" in answer.content.decode()  # what it is a retry of
+    failed.refresh_from_db()
+    assert failed.state == "DISCOVERED"
+
+
+def test_a_run_shows_what_was_merged_and_the_query_of_its_rows(browser: Client, ingestion: Ingestion) -> None:
+    run = make_run(ingestion, files=2)
+    merge = {"read": 2000, "inserted": 1200, "updated": 500, "deleted": 3, "superseded": 297}
+    Batch.objects.update(detail={"merge": merge})
+    page = text(browser, f"/runs/{run.pk}/").replace("&#x27;", "'")
+    assert "2,000 rows read, 1,200 inserted, 500 updated, 3 deleted, 297 superseded" in page
+    assert f"_batch_id IN ('{Batch.objects.get().pk}')" in page
+    assert '<svg class="timebar"' in page
+    Ingestion.objects.update(destination_key="lake.shop.elsewhere")
+    assert "_batch_id" not in text(browser, f"/runs/{run.pk}/")
+
+
+def test_a_long_run_shows_its_last_batches(browser: Client, ingestion: Ingestion) -> None:
+    run = make_run(ingestion, files=1)
+    Batch.objects.bulk_create(
+        Batch(ingestion=ingestion, run=run, destination_key="x", number=number, state="loaded")
+        for number in range(2, 252)
+    )
+    page = text(browser, f"/runs/{run.pk}/")
+    assert "Last 200 of 251 batches" in page
+    assert 'id="batch-251"' in page
+    assert 'id="batch-51"' not in page
+
+
+def test_a_superseded_file_says_by_which_batch(browser: Client, ingestion: Ingestion) -> None:
+    later = make_run(ingestion, files=1)
+    batch = Batch.objects.get(run=later)
+    file = make_file(ingestion, number=90, state="SUPERSEDED", reason=f"replaced by batch {batch.pk}")
+    page = text(browser, f"/files/{file.pk}/")
+    assert f"/runs/{later.pk}/#batch-1" in page
+    other = make_file(ingestion, number=91, state="SUPERSEDED", reason="its rows were dropped with the table")
+    assert "That was batch" not in text(browser, f"/files/{other.pk}/")
+
+
+def test_a_batchs_files_are_listed_by_its_number(browser: Client, ingestion: Ingestion) -> None:
+    run = make_run(ingestion, files=1)
+    second = Batch.objects.create(ingestion=ingestion, run=run, destination_key="x", number=2, state="loaded", files=1)
+    make_file(ingestion, run=run, number=50, batch=second)
+    assert f"/runs/{run.pk}/files/?batch=2" in text(browser, f"/runs/{run.pk}/")
+    page = text(browser, f"/runs/{run.pk}/files/?batch=2")
+    assert "00050.csv" in page
+    assert "00000.csv" not in page
+    assert "00000.csv" in text(browser, f"/runs/{run.pk}/files/?batch=zebra")
