@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from autoloader.lib.errors import AccessError, AutoloaderError
+from clusters import sessions
 from clusters.embedded import EmbeddedServer
 from clusters.models import Cluster
 from clusters.sessions import Target, pool
@@ -168,6 +169,7 @@ def test_sessions_and_logs_of_spark_hold_no_key(s3_server: S3Server, cluster: Cl
     s3_server.put(bucket, "in/a.csv", b"id\n1\n")
     load(make(cluster, s3_server.credentials(), bucket, "quiet"))
     pool().close()
+    sessions._start_anew()  # a closed pool stays closed, and other tests of this process need one
     assert s3_server.secret not in spark_server.log.read_text()
     assert s3_server.key not in spark_server.log.read_text()
 
