@@ -94,8 +94,8 @@ def ingestion_refresh(
     if found.lost and not accept_loss:
         raise ConflictError(
             "files_gone",
-            f"{found.lost:,} files once loaded would not be loaded again, as they are gone from the source or not "
-            f"meant by its configuration any more: {', '.join(found.examples)}"
+            f"Of the files once loaded {found.lost:,} would not be loaded again: gone from the source, or not meant by "
+            f"the configuration any more: {', '.join(found.examples)}"
             f"{' and more' if found.lost > len(found.examples) else ''}.",
             "Bring them back first, or accept that their rows are lost (accept_loss).",
         )
@@ -287,7 +287,7 @@ def _warnings(outcome: Refresh) -> list[str]:
             "until a run has made it again."
         )
     if found.lost:
-        warnings.append(f"{found.lost:,} files once loaded cannot be loaded again; their rows are lost.")
+        warnings.append(f"Of the files once loaded {found.lost:,} cannot be loaded again; their rows are lost.")
     if found.files_skipped:
         warnings.append(f"{found.files_skipped:,} loaded files are not loaded again; their rows are gone.")
     return warnings

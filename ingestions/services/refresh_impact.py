@@ -120,10 +120,22 @@ def _estimate(found: Impact, ingestion: Ingestion) -> None:
     found.cost = hours * cluster.workers * cluster.dbu_per_worker * cluster.price_dbu_hour
     found.notes.append(f"Duration: {note}.")
     found.notes.append(
-        f"Cost: duration x {cluster.workers} workers x {cluster.dbu_per_worker:g} DBU x {cluster.price_dbu_hour:g} "
+        f"Cost: duration x {_counted(cluster.workers, 'worker', 'workers')} x {cluster.dbu_per_worker:g} DBU x {cluster.price_dbu_hour:g} "
         f"{cluster.currency} a DBU hour."
         + ("" if cluster.currency == "USD" else f" It is in {cluster.currency}, the cluster's currency.")
     )
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def _rate(speed: float) -> str:
+    """Bytes a second, in the unit in which they are read easily."""
+    for unit, size in (("MB/s", 1000**2), ("KB/s", 1000)):
+        if speed >= size:
+            return f"{speed / size:.3g} {unit}"
+    return f"{speed:.0f} B/s"
 
 
 def _speed(ingestion: Ingestion) -> tuple[float, str]:
@@ -137,6 +149,7 @@ def _speed(ingestion: Ingestion) -> tuple[float, str]:
         seconds = sum((ended - created).total_seconds() for _, created, ended in spans if ended)
         if seconds > 0:
             speed = sum(size for size, _, _ in spans) / seconds
-            return speed, f"measured, {speed / 1000**2:.3g} MB/s in the last {len(spans)} batches {whose}"
+            batches = "the last batch" if len(spans) == 1 else f"the last {len(spans)} batches"
+            return speed, f"measured, {_rate(speed)} in {batches} {whose}"
     assumed = ASSUMED_BYTES_PER_SECOND_AND_WORKER * ingestion.cluster.workers
     return assumed, f"assumed, {assumed / 1000**2:g} MB/s, as nothing was loaded on this cluster yet"

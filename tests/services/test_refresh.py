@@ -244,13 +244,13 @@ def test_a_table_whose_creation_was_not_written_down_is_known_by_its_mark(feed: 
 def test_files_that_are_gone_are_named_and_their_loss_accepted(feed: Feed) -> None:
     gone = feed.folder / "1.csv"
     gone.unlink()
-    with pytest.raises(ConflictError, match="1 files once loaded") as refused:
+    with pytest.raises(ConflictError, match="Of the files once loaded 1 would not") as refused:
         feed.refresh("full")
     assert str(gone) in refused.value.message
     assert feed.refresh("new_only", dry_run=True).status == "dry_run", "it loads none of them again anyway"
     assert len(feed.ids()) == 2 * FILES
     outcome = feed.refresh("full", accept_loss=True)
-    assert "1 files once loaded cannot be loaded again" in outcome.to_json()["warnings"][1]
+    assert "Of the files once loaded 1 cannot be loaded again" in outcome.to_json()["warnings"][1]
     feed.finish()
     assert feed.ids() == [0, 0, 2, 2, 3, 3]
 
@@ -454,4 +454,4 @@ def test_time_and_money_come_from_earlier_batches_or_are_called_assumed(root: Pa
     Batch.objects.filter(pk=batch.pk).update(created_at=now - timedelta(seconds=1))
     found = impact(ingestion=feed.ingestion, mode="full")
     assert found.minutes == pytest.approx(1, rel=0.01)
-    assert "1 MB/s in the last 1 batches of this ingestion" in found.notes[0]
+    assert "1 MB/s in the last batch of this ingestion" in found.notes[0]

@@ -77,7 +77,7 @@ def test_a_refresh_shows_its_impact_and_then_does_it(feed: LocalFeed) -> None:
     assert "accept_loss" not in page
     (feed.folder / "2.csv").unlink()
     page = text(browser, f"{address}?mode=full&look=1").replace("\u00a0", " ")
-    assert "1 files once loaded cannot be loaded again" in page
+    assert "Of the files once loaded 1 cannot be loaded again" in page
     assert "accept_loss" in page
     key = feed.ingestion.destination_key
     refused = browser.post(address, {"mode": "full", "table": key, "auto_run": "yes"}).content.decode()
