@@ -120,8 +120,8 @@ def _estimate(found: Impact, ingestion: Ingestion) -> None:
     found.cost = hours * cluster.workers * cluster.dbu_per_worker * cluster.price_dbu_hour
     found.notes.append(f"Duration: {note}.")
     found.notes.append(
-        f"Cost: duration x {_counted(cluster.workers, 'worker', 'workers')} x {cluster.dbu_per_worker:g} DBU x {cluster.price_dbu_hour:g} "
-        f"{cluster.currency} a DBU hour."
+        f"Cost: duration x {_counted(cluster.workers, 'worker', 'workers')} x {cluster.dbu_per_worker:g} DBU x "
+        f"{cluster.price_dbu_hour:g} {cluster.currency} a DBU hour."
         + ("" if cluster.currency == "USD" else f" It is in {cluster.currency}, the cluster's currency.")
     )
 
