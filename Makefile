@@ -8,8 +8,6 @@ export VENV
 
 BOOTSTRAP := python=$$(sh tools/find-python) && "$$python" -m tools.bootstrap
 PYTEST := $(PY) -m pytest
-# two files at a time, each with servers of its own: Spark keeps one core busy half of the time.
-TWO := -n 2 --dist loadfile
 FAST := not spark and not cloud and not browser and not processes and not slow
 REST := (spark or cloud or browser or processes) and not slow
 
@@ -37,7 +35,7 @@ test-setup: ## set up what the tests need: packages, Spark, Chromium, PostgreSQL
 .PHONY: test
 test: test-setup check ## everything on the embedded Spark, each behaviour once
 	$(PYTEST) -m "$(FAST)"
-	$(PYTEST) $(TWO) -m "$(REST)"
+	$(PYTEST) -m "$(REST)"
 
 .PHONY: test-fast
 test-fast: ## only the tests that start no server
@@ -48,8 +46,8 @@ test-all: test-setup check ## make test, the long tests, PostgreSQL under everyt
 	@$(BOOTSTRAP) spark-test
 	$(PYTEST) -m "$(FAST)"
 	AUTOLOADER_TEST_DATABASE=postgres $(PYTEST) -m "$(FAST)"
-	AUTOLOADER_TEST_SPARK=3.5.7 $(PYTEST) $(TWO) -m "spark and not browser"
-	$(PYTEST) $(TWO) -m "spark or cloud or browser or processes or slow"
+	AUTOLOADER_TEST_SPARK=3.5.7 $(PYTEST) -m "spark and not browser"
+	$(PYTEST) -m "spark or cloud or browser or processes or slow"
 
 .PHONY: check
 check: lint types floors django-check ## all that reads the code without running it
