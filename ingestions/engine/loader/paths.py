@@ -87,7 +87,12 @@ def source_file(path: Any, access: SparkAccess) -> Any:
         path
     )
     start = f"{access.ledger_scheme}://" + ("/" if access.ledger_scheme == "file" else "")
-    return F.regexp_replace(plain, f"^{re.escape(access.scheme)}:/+", start)
+    usual = f"{access.scheme}://" + ("/" if access.scheme == "file" else "")
+    other = F.regexp_replace(plain, f"^{re.escape(access.scheme)}:/+", start)
+    if usual == start:
+        return F.when(F.startswith(plain, F.lit(start)), plain).otherwise(other)
+    rest = F.substring(plain, len(usual) + 1, 2**31 - 1)
+    return F.when(F.startswith(plain, F.lit(usual)), F.concat(F.lit(start), rest)).otherwise(other)
 
 
 def named_in(text: str, addresses: Iterable[str], access: SparkAccess) -> str | None:

@@ -153,7 +153,7 @@ class Readers:
             value = F.explode(F.split(value, "\r\n|\n|\r"))
         df = df.select(value.alias("value"), *self._file_columns())
         return df.select(_trimmed(F.col("value")).alias("value"), "source_file", "modified_at").where(
-            F.length("value") > 0
+            F.octet_length("value") > 0
         )
 
     def _json(
@@ -293,7 +293,8 @@ def _leftover(rest: list[tuple[str, Expression]]) -> Expression:
 
 
 def _trimmed(text: Expression) -> Expression:
-    return F.btrim(text, F.lit(" \t\r\n\ufeff"))
+    bare = F.startswith(text, F.lit("{")) & F.endswith(text, F.lit("}"))  # trimming looks at each character
+    return F.when(bare, text).otherwise(F.btrim(text, F.lit(" \t\r\n\ufeff")))
 
 
 def _without_mark(text: Expression) -> Expression:
