@@ -27,7 +27,7 @@ class Shape:
 
     csv: ``columns`` are the header's names by position. parquet: the footer's top-level columns with types.
     json: ``columns`` is empty, a line says its own names. ``options`` are the resolved reader options
-    (csv: delimiter, quote, escape, encoding, header, multiline; json: encoding, multiline).
+    (csv: delimiter, quote, escape, encoding, header, line_end, multiline; json: encoding, multiline).
     """
 
     format: str

@@ -8,7 +8,7 @@ from autoloader.lib.errors import FileError
 from ingestions.engine import config
 from ingestions.engine.formats import delimiter as given_delimiter
 from ingestions.engine.formats import json_head, parquet_head
-from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record
+from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record, line_end
 from ingestions.engine.formats.encodings import UTF_8, java_name
 from ingestions.engine.formats.head import STEPS, Head, Named, Readable, empty, read_head
 from ingestions.engine.formats.names import column_names
@@ -48,17 +48,18 @@ def _csv(source: Readable, file: Named, options: config.FormatOptions) -> Shape:
             raise empty(file.address)
         _check_not_json(file.address, head)
         check_count(file.address, len(record))
-        return _csv_shape(record, between, encoding, options)
+        return _csv_shape(record, between, encoding, line_end(head.text, between, options), options)
     raise _no_header(file.address, f"it does not end within {STEPS[-1]:,} bytes")
 
 
-def _csv_shape(record: list[str], between: str, encoding: str, options: config.FormatOptions) -> Shape:
+def _csv_shape(record: list[str], between: str, encoding: str, ends: str, options: config.FormatOptions) -> Shape:
     names = column_names(record if options.header else [""] * len(record))
     resolved = {
         "delimiter": between,
         "encoding": encoding,
         "escape": options.escape or options.quote,
         "header": str(options.header).lower(),
+        "line_end": ends,
         "multiline": str(options.multiline is not False).lower(),
         "quote": options.quote,
     }

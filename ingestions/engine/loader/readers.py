@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ import pyspark.sql.connect.functions as F
 
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
+from ingestions.engine.loader import line_ends
 from ingestions.engine.loader.base import Column
-from ingestions.engine.loader.convert import Converter, Expression, any_of, exact_numbers, total
+from ingestions.engine.loader.convert import Converter, Expression, any_of, total
 from ingestions.engine.loader.folders import Folders, Weigh
 from ingestions.engine.loader.matching import OURS, Rules, distinct, match
 from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, source_file, spark_path
@@ -18,6 +20,9 @@ from ingestions.engine.loader.rows import PAIRS, Filled, RawFrame, as_text, is_g
 from ingestions.engine.loader.sql import identifier
 from ingestions.engine.schema import types
 from ingestions.engine.sources.base import SparkAccess
+
+#: what Spark makes of a number with a point or an exponent when it gives its text.
+_CAME_THROUGH = r"^-?[0-9]+\.[0-9]+(?:E-?[0-9]+)?$|^\"-?Infinity\"$"
 
 
 class Readers:
@@ -83,7 +88,11 @@ class Readers:
         count = len(shape.columns)
         schema = ", ".join([*(f"c{at} string" for at in range(count)), "corrupt string"])
         df = self.load("csv", addresses, schema=schema, **_csv_options(shape))
-        texts = [self._null(_without_mark(F.col("c0")) if at == 0 else F.col(f"c{at}")) for at in range(count)]
+        texts = [F.col(f"c{at}") for at in range(count)]
+        if shape.option("line_end") == line_ends.LINE_FEED:
+            df = line_ends.without_blank_lines(df, count)
+            texts = [line_ends.without_return(at, last=at == count - 1) for at in range(count)]
+        texts = [self._null(_without_mark(text) if at == 0 else text) for at, text in enumerate(texts)]
         return df.select(*(text.alias(f"c{at}") for at, text in enumerate(texts)), "corrupt", *self._file_columns())
 
     def _null(self, text: Expression) -> Expression:
@@ -180,12 +189,12 @@ class JsonRecords:
 
     def frame(self, df: Any) -> Any:
         value, found = F.col("value"), F.col("found")
-        df = df.select("*", self._objects(value).alias("found"))
+        df = df.select("*", self._kept(self.converter.objects(value)).alias("found"))
         known = total([found[key].isNotNull().cast("int") for key in self.keys])
         df = df.select("*", known.alias("known"), self._delicate().alias("delicate"))
         strange = (F.col("known") != F.size(found)) & (F.col("known") != F.size(_values(found)))
         df = df.select("source_file", "modified_at", "value", "found", strange.alias("strange"), "delicate")
-        exact = self._objects(exact_numbers(value))
+        exact = self._kept(self.converter.objects_as_written(value))
         sure = F.when(F.col("strange"), F.map_filter(exact, lambda _key, text: text.isNotNull())).otherwise(
             F.when(F.col("delicate"), exact).otherwise(found)
         )
@@ -195,8 +204,7 @@ class JsonRecords:
         df = df.select("*", F.when(F.size("open") > 0, self._taken()).alias("taken"))
         return self._columns(df)
 
-    def _objects(self, text: Expression) -> Expression:
-        found = self.converter.objects(text)
+    def _kept(self, found: Expression) -> Expression:
         if not self.dropped:
             return found
         return F.map_filter(found, lambda key, _text: ~key.isin(*self.dropped))
@@ -206,11 +214,11 @@ class JsonRecords:
         suspects = []
         for key, kind in zip(self.keys, self.kinds, strict=True):
             text = F.col("found")[key]
-            pattern = r"^-?[0-9]+\.[0-9]+(?:E-?[0-9]+)?$|^\"-?Infinity\"$"
-            if types.is_nested(kind):
-                pattern = r"[0-9.]{16}|[0-9]E|\"-?Infinity\""
-            long = (F.length(text) > 15) | F.contains(text, F.lit("E")) | F.startswith(text, F.lit('"'))
-            suspects.append(F.coalesce(long & text.rlike(pattern) & ~_verbatim(text), F.lit(False)))
+            quick = F.contains(text, F.lit(".")) | F.contains(text, F.lit('Infinity"'))
+            if kind == types.STRING:  # most of them begin with a letter
+                quick = (text < F.lit(":")) & quick
+            pattern = r"[0-9]\.[0-9]|\"-?Infinity\"" if types.is_nested(kind) else _CAME_THROUGH
+            suspects.append(F.coalesce(quick & text.rlike(pattern) & ~_verbatim(key, text), F.lit(False)))
         return any_of(suspects)
 
     def _others(self) -> Expression:
@@ -278,9 +286,11 @@ def _values(found: Expression) -> Expression:
     return F.filter(F.map_values(found), lambda each: each.isNotNull())
 
 
-def _verbatim(text: Expression) -> Expression:
-    """The text stands in the line as it is, with the end of a JSON value after it."""
-    return any_of([F.contains(F.col("value"), F.concat(text, F.lit(end))) for end in (",", "}", "]")])
+def _verbatim(key: str, text: Expression) -> Expression:
+    """The text stands in the line as the value of this key. Other ways to write it cost a second look, no more."""
+    name = json.dumps(key, ensure_ascii=False)
+    written = [F.concat(F.lit(name + between), text, F.lit(end)) for end in (",", "}") for between in (": ", ":")]
+    return any_of([F.contains(F.col("value"), each) for each in written])
 
 
 def _leftover(rest: list[tuple[str, Expression]]) -> Expression:
@@ -305,14 +315,17 @@ def _without_mark(text: Expression) -> Expression:
 def _csv_options(shape: Shape) -> dict[str, Any]:
     encoding = shape.option("encoding", "UTF-8")
     wide = encoding.upper().startswith(("UTF-16", "UTF-32"))  # their line ends are no single bytes
+    multiline = "true" if wide else shape.option("multiline", "false")
+    line_end = shape.option("line_end") if multiline == "true" else ""  # else each line is a row, however it ends
     return {
+        **({"lineSep": line_end} if line_end else {}),
         "header": shape.option("header", "true"),
         "enforceSchema": "true",
         "sep": shape.option("delimiter", ","),
         "quote": shape.option("quote", '"'),
         "escape": shape.option("escape", '"'),
         "encoding": encoding,
-        "multiLine": "true" if wide else shape.option("multiline", "false"),
+        "multiLine": multiline,
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": "corrupt",
         "columnPruning": "false",
