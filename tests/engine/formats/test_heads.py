@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -109,7 +110,8 @@ def _packed(codec: str, data: bytes) -> bytes:
         with pa.CompressedOutputStream(sink, "zstd") as stream:
             stream.write(data)
         return bytes(sink.getvalue().to_pybytes())
-    return {"gzip": gzip.compress, "bzip2": bz2.compress, "deflate": zlib.compress}[codec](data)
+    pack: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "bzip2": bz2.compress, "deflate": zlib.compress}
+    return pack[codec](data)
 
 
 def test_a_text_that_begins_like_zlib_is_a_text() -> None:
@@ -166,7 +168,7 @@ def test_avro_files_are_read_together_where_only_comments_differ() -> None:
 
 
 def test_what_no_spark_reads_of_avro_is_refused() -> None:
-    itself = [{"name": "v", "type": "int"}, {"name": "next", "type": ["null", "R"]}]
+    itself: list[dict[str, Any]] = [{"name": "v", "type": "int"}, {"name": "next", "type": ["null", "R"]}]
     assert refused(avro_file(itself, []), "a.avro", "avro") == "avro_type"
     assert refused(b"Obj\x01\x02", "a.avro", "avro") == "not_avro"
     assert refused(b"id,name\n", "a.avro", "avro") == "not_avro"

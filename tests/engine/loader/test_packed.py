@@ -21,7 +21,7 @@ TEXT = "id,name\n1,Ann\n2,Böb\n"
 
 def blocks(codec: str, data: bytes) -> bytes:
     """As Hadoop writes its ``.snappy`` and ``.lz4``."""
-    piece = pa.Codec(codec).compress(data).to_pybytes()
+    piece: bytes = pa.Codec(codec).compress(data).to_pybytes()
     return len(data).to_bytes(4, "big") + len(piece).to_bytes(4, "big") + piece
 
 
@@ -30,10 +30,10 @@ def framed(codec: str, data: bytes) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, codec) as stream:
         stream.write(data)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
-PACK = {
+PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
     "deflate": zlib.compress,

@@ -17,7 +17,8 @@ NewFeed = Callable[..., Feed]
 ORDERS = """<?xml version="1.0" encoding="UTF-8"?>
 <!-- orders of a day -->
 <orders xmlns:x="urn:x">
-  <order id="1"><code>007</code><who age="5">Ann</who><item>one</item><item>two</item><x:note>hi</x:note><n>1.50</n></order>
+  <order id="1"><code>007</code><who age="5">Ann</who><item>one</item><item>two</item><x:note>hi</x:note>
+    <n>1.50</n></order>
   <order id="2"><code>12</code><who>Bob</who><item>one</item><gone/><n>2</n><text><![CDATA[a<b & c]]></text></order>
 </orders>
 """
