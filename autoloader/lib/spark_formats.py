@@ -6,8 +6,6 @@ from autoloader.lib.spark_errors import short_message
 
 #: formats that come with every Spark, in its own words.
 BUILT_IN = ("csv", "json", "parquet", "orc", "text", "binaryFile")
-#: our name of a format → Spark's, where they differ.
-SPARKS_NAMES = {"binary": "binaryFile"}
 #: a place that has no files: a reader that is asked for it shows that it is there.
 NOWHERE = "file:///autoloader-reads-nothing-here"
 

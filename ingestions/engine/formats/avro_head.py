@@ -11,6 +11,8 @@ from ingestions.engine.formats.head import STEPS, Named, Readable, empty
 from ingestions.engine.formats.shape import Shape, ShapeColumn, check_count, check_twins, quoted
 
 _MAGIC = b"Obj\x01"
+#: the mark behind the header and behind each block, chosen anew for each file.
+_SYNC_BYTES = 16
 _CODECS = ("null", "deflate", "snappy", "bzip2", "zstandard", "xz")
 _PRIMITIVE = {
     "null": "string",
@@ -71,12 +73,16 @@ def _schema(source: Readable, file: Named) -> Any:
             raise empty(file.address)
         if not raw.startswith(_MAGIC):
             raise _broken(file.address, "it does not begin like one")
+        reader = _Reader(raw)
         try:
-            meta = _Reader(raw).metadata()
+            meta = reader.metadata()
+            sync = reader.take(_SYNC_BYTES)
         except _Short:
             if len(raw) < step:
                 raise _broken(file.address, "it ends within its header") from None
             continue
+        if source.read_range(file.address, -_SYNC_BYTES, _SYNC_BYTES) != sync:  # Spark 3.5 would pass over the rest
+            raise _broken(file.address, "it ends in the middle of a block, so it was cut off")
         codec = meta.get("avro.codec", b"null").decode("utf-8", "replace")
         if codec not in _CODECS:
             raise _broken(file.address, f"it is packed with {codec!r}, which Spark does not read")
@@ -117,7 +123,9 @@ class _Reader:
                 return (value >> 1) ^ -(value & 1)
 
     def _bytes(self) -> bytes:
-        length = self._long()
+        return self.take(self._long())
+
+    def take(self, length: int) -> bytes:
         if length < 0 or self.at + length > len(self.raw):
             raise _Short
         self.at += length

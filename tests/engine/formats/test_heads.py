@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.orc as orc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoloader.lib.errors import FileError
@@ -176,6 +176,7 @@ def test_what_no_spark_reads_of_avro_is_refused() -> None:
     assert refused(avro_file(twins, []), "a.avro", "avro") == "ambiguous_columns"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["avro", "orc", "xml", "text", "binary"]))
 def test_any_bytes_are_a_file_or_are_refused(data: bytes, type_: str) -> None:
     for start in (b"", b"Obj\x01", b"ORC", b"<"):

@@ -109,9 +109,21 @@ def test_values_of_other_types_and_unknown_fields_are_rescued(feed: NewFeed) -> 
 
 
 def test_a_file_that_was_cut_off_is_set_aside_by_its_name(feed: NewFeed) -> None:
+    """Spark 3.5 reads such a file as far as it goes, and says nothing."""
     events = feed("avro")
-    good = events.sniffed("good.avro", avro_file(FIELDS, [row(1)]))
-    bad = events.sniffed("bad.avro", avro_file(FIELDS, [row(1), row(2)])[:-40])
+    whole_file = avro_file(FIELDS, [row(1), row(2)])
+    for cut in (1, 16, 40):
+        with pytest.raises(FileError) as raised:
+            events.sniffed("bad.avro", whole_file[:-cut])
+        assert raised.value.code == "not_avro"
+
+
+def test_a_block_that_is_damaged_is_set_aside_by_its_file_s_name(feed: NewFeed) -> None:
+    events = feed("avro")
+    data = avro_file(FIELDS, [row(1), row(2)], "deflate")
+    good = events.sniffed("good.avro", data)
+    at = len(data) - 40
+    bad = events.sniffed("bad.avro", data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
     events.load(good)
     with pytest.raises(FileError) as raised:
         events.load(good, bad)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from autoloader.lib.errors import ConfigError
+from autoloader.lib.spark_formats import lacking
 from tests.engine.loader.feed import Feed
 
 pytestmark = pytest.mark.spark
@@ -44,3 +46,26 @@ def test_a_binary_file_is_a_row_with_its_bytes(feed: NewFeed) -> None:
     found = {row["_source_file"][-5:]: (bytes(row["content"]), row["length"]) for row in loaded.rows}
     assert found == {"a.bin": (data, 256), "/b.gz": (packed, len(packed))}
     assert loaded.rescued() == []
+
+
+def test_a_format_that_the_cluster_has_no_reader_for_is_told_with_what_to_add(feed: NewFeed) -> None:
+    readers = feed("text").loader.readers
+    readers.need("avro")
+    readers.need("xml")
+    with pytest.raises(ConfigError) as raised:
+        readers.need("nobody_s_format")
+    assert (raised.value.code, raised.value.field) == ("format_not_on_cluster", "format.type")
+
+
+@pytest.mark.parametrize(
+    ("version", "format_", "jar"),
+    [
+        ("3.5.7", "avro", "org.apache.spark:spark-avro_2.12:3.5.7"),
+        ("4.0.5", "avro", "org.apache.spark:spark-avro_2.13:4.0.5"),
+        ("3.5.7", "xml", "com.databricks:spark-xml_2.12:0.18.0"),
+    ],
+)
+def test_the_jar_to_add_is_that_of_the_cluster_s_version(version: str, format_: str, jar: str) -> None:
+    message, hint = lacking(format_, version)
+    assert format_ in message
+    assert jar in hint
