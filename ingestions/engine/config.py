@@ -128,7 +128,7 @@ class Schema(Part):
 
 
 class Format(Part):
-    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary"]
+    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary", "auto"]
     options: FormatOptions = Field(default_factory=FormatOptions)
     columns: list[ColumnRule] = Field(default_factory=list)
     bad_rows: Literal["rescue", "quarantine", "drop", "fail"] = "rescue"

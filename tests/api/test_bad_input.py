@@ -43,7 +43,6 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("source.credentials.endpoint_url", {"source": {"credentials": {"ambient": True, "endpoint_url": "ftp://x"}}}),
     ("source.credential_id", {"source": {"credential_id": "nowhere"}}),
     ("source.type", {"source": {"type": "gcs", "path": "gs://shop/"}}),
-    ("format.type", {"format": {"type": "xlsx"}}),
     ("format.options.row_tag", {"format": {"options": {"row_tag": "r"}}}),
     ("format.options.date_format", {"format": {"options": {"date_format": "dd.MM"}}}),
     ("format.options.delimiter", {"format": {"options": {"delimiter": "ab"}}}),

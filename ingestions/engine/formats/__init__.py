@@ -9,7 +9,7 @@ from ingestions.engine.formats.options import delimiter
 
 __all__ = ["AVAILABLE", "delimiter", "validate"]
 
-AVAILABLE = ("csv", "json", "parquet", "avro", "orc", "xml", "text", "binary")
+AVAILABLE = ("csv", "json", "parquet", "avro", "orc", "xml", "text", "binary", "auto")
 
 
 def validate(format_: config.Format) -> None:

@@ -68,7 +68,7 @@ def check(format_: config.Format) -> None:
     options = format_.options
     for name, formats in _BELONGS.items():
         default = type(options).model_fields[name].get_default(call_default_factory=True)
-        if getattr(options, name) != default and format_.type not in formats:
+        if getattr(options, name) != default and format_.type not in (*formats, "auto"):
             raise _fault(
                 name,
                 "foreign_option",
@@ -83,7 +83,7 @@ def check(format_: config.Format) -> None:
         _moments,
         _paths,
     )
-    for each in (*checks, *((_csv,) if format_.type == "csv" else ())):
+    for each in (*checks, *((_csv,) if format_.type in ("csv", "auto") else ())):
         for fault in each(options):
             raise fault
     _belongs_together(format_)
@@ -91,7 +91,7 @@ def check(format_: config.Format) -> None:
 
 def _belongs_together(format_: config.Format) -> None:
     options = format_.options
-    if format_.type not in _TEXT and codec(options):
+    if format_.type not in (*_TEXT, "auto") and codec(options):
         raise _fault(
             "compression",
             "foreign_option",

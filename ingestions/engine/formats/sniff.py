@@ -10,6 +10,7 @@ from ingestions.engine import config
 from ingestions.engine.formats import avro_head, json_head, orc_head, parquet_head, xml_head
 from ingestions.engine.formats import delimiter as given_delimiter
 from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record, has_header
+from ingestions.engine.formats.detect import detect
 from ingestions.engine.formats.encodings import java_name
 from ingestions.engine.formats.head import STEPS, Head, Named, Readable, empty, read_head
 from ingestions.engine.formats.names import column_names
@@ -26,8 +27,11 @@ def sniff(source: Readable, file: Named, format_: config.Format) -> Shape:
     ``<codec>_damaged``, ``encoding_mismatch``, ``not_text``, ``looks_like_html``, ``looks_like_json``,
     ``header_unreadable``, ``too_many_columns``, ``not_json``, ``not_xml``, ``row_tag_missing``, ``not_parquet``,
     ``not_avro``, ``not_orc``, ``<format>_type``, ``ambiguous_columns``, ``file_too_large``, ``file_gone``.
+
+    With the type ``auto`` each file is what it looks like.
     """
-    match format_.type:
+    type_ = detect(source, file, format_.options) if format_.type == "auto" else format_.type
+    match type_:
         case "csv":
             return _csv(source, file, format_.options)
         case "json":
