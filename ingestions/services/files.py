@@ -11,7 +11,6 @@ from autoloader.lib.errors import ConflictError
 from ingestions.engine.ledger import State
 from ingestions.models import LedgerEntry, Run
 
-
 #: states that a person may take a file out of.
 _SKIPPED_FROM = frozenset({State.DISCOVERED, State.FAILED})
 _RETRIED_FROM = frozenset({State.FAILED, State.SKIPPED})
