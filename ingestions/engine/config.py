@@ -110,6 +110,9 @@ class Schema(Part):
     #: a Spark StructType as JSON (object or text), or DDL text ``"id bigint, name string"``; needed for ``manual``.
     schema_json_: dict[str, Any] | str | None = Field(None, alias="schema_json")
     hints: dict[str, str] = Field(default_factory=dict)
+    #: of how many files and bytes the types are found out, at most; each shape of them by one file at least.
+    sample_files: int = Field(32, ge=1, le=10_000)
+    sample_bytes: int = Field(256 * 1024**2, ge=1, le=LARGEST)
 
 
 class Format(Part):

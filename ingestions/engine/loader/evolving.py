@@ -11,24 +11,27 @@ from autoloader.lib.errors import FatalError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
-from ingestions.engine.loader import ddl, trial
+from ingestions.engine.loader import ddl, observing, trial
 from ingestions.engine.loader.base import (
     DROP_TAG,
     METADATA_COLUMNS,
     Column,
     TableState,
     Trial,
+    fields_of,
 )
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.infer import Inference
-from ingestions.engine.loader.matching import Rules, is_reserved, unmatched
+from ingestions.engine.loader.matching import Rules, is_reserved
 from ingestions.engine.loader.readers import Readers
-from ingestions.engine.loader.rows import table_rows
+from ingestions.engine.loader.rows import RawFrame, table_rows
 from ingestions.engine.loader.snapshots import History
 from ingestions.engine.loader.table import IcebergTable
 from ingestions.engine.schema import types
+from ingestions.engine.schema.diff import Change, still_open
+from ingestions.engine.schema.policy import Finding, Mode, Policy
 from ingestions.engine.sources.base import SparkAccess
 
 #: a batch of many shapes is written by at most one task for so many bytes of input, so that it makes few files.
@@ -46,6 +49,8 @@ class EvolvingTable(IcebergTable):
         self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
         self.readers = Readers(spark, config, access, self.rules, weigh)
         self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
+        schema = config.format.schema_
+        self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen
 
     def state(self, *, counted: bool = True) -> TableState | None:
@@ -102,6 +107,37 @@ class EvolvingTable(IcebergTable):
         wanted += [Column(name, type_) for name, type_ in METADATA_COLUMNS]
         return [column for column in wanted if column.name.lower() not in known]
 
+    def follow(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def headers(self, entries: Sequence[Entry], table: TableState) -> tuple[Finding, ...]:
+        return observing.in_headers(entries, fields_of(table.columns), self.rules, {})
+
+    def altering(self, changes: Sequence[Change], table: TableState) -> tuple[str, ...]:
+        return self._altering(changes, table.columns)
+
+    def _altering(self, changes: Sequence[Change], columns: Sequence[Column]) -> tuple[str, ...]:
+        there = fields_of(columns)
+        wanted = [each for each in changes if still_open(each, there) and not is_reserved(each.path[0])]
+        return ddl.changes(self.destination, wanted)
+
+    def alter(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        def run() -> tuple[str, ...]:
+            self.refresh()
+            statements = self._altering(changes, self.columns())
+            for statement in statements:
+                self.spark.sql(statement)
+            return statements
+
+        return self.committed(run, f"changing the columns of {self.destination.key}")
+
+    def dropped(self, entries: Sequence[Entry]) -> Mapping[tuple[str, str], int]:
+        addresses = [entry.file.address for entry in entries]
+        try:
+            return observing.dropped(self, entries)
+        except Exception as error:
+            raise self.read_failed(error, addresses, "counting what is left out") from error
+
     def add_columns(self, columns: Sequence[Column]) -> tuple[str, ...]:
         def run() -> tuple[str, ...]:
             self.refresh()
@@ -148,10 +184,6 @@ class EvolvingTable(IcebergTable):
         )
         return {name: count for name, count in rows[0].asDict().items() if count}
 
-    def missing(self, shapes: Sequence[Shape], table: TableState) -> tuple[str, ...]:
-        names = (column.name for shape in shapes for column in shape.columns)
-        return unmatched(names, table.columns, self.rules)
-
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         schema = self.config.format.schema_
         if only is None and schema.inference == "manual" and schema.schema_json_:
@@ -169,7 +201,7 @@ class EvolvingTable(IcebergTable):
     def _inferred(self, entries: Sequence[Entry]) -> list[Column]:
         addresses = [entry.file.address for entry in entries]
         try:
-            guessed = Inference(self.readers, self.converter).columns(entries)
+            guessed = Inference(self.readers, self.converter, self.config.format.schema_).columns(entries)
         except Exception as error:
             raise self.read_failed(error, addresses, "inferring the columns' types") from error
         columns: dict[str, Column] = {}
@@ -198,20 +230,24 @@ class EvolvingTable(IcebergTable):
     ) -> tuple[Any, tuple[Column, ...]]:
         """The rows of these files as a frame with exactly the table's columns, and those columns."""
         columns = self.columns() if columns is None else columns
-        groups: dict[Shape, list[str]] = {}
-        for entry in entries:
-            if entry.shape is None:
-                raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
-            groups.setdefault(entry.shape, []).append(entry.file.address)
-        frames = [
-            table_rows(self.readers.raw_frame(shape, files, columns, self.converter), columns, batch_id, self.converter)
-            for shape, files in groups.items()
-        ]
+        raws = self.raw_frames(entries, columns)
+        if self.policy.drops:
+            raws = [raw.without_extra() for raw in raws]
+        frames = [table_rows(raw, columns, batch_id, self.converter) for raw in raws]
         rows = _union(frames)
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
             rows = rows.coalesce(max(2, -(-size // BYTES_PER_TASK)))
         return rows, columns
+
+    def raw_frames(self, entries: Sequence[Entry], columns: Sequence[Column]) -> list[RawFrame]:
+        """The files as they are, those of one shape in one frame."""
+        groups: dict[Shape, list[str]] = {}
+        for entry in entries:
+            if entry.shape is None:
+                raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
+            groups.setdefault(entry.shape, []).append(entry.file.address)
+        return [self.readers.raw_frame(shape, files, columns, self.converter) for shape, files in groups.items()]
 
 
 def _union(frames: list[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ingestions.engine.config import ColumnRule
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column
@@ -27,8 +28,8 @@ ICEBERG = frozenset(
 
 
 def is_reserved(name: str) -> bool:
-    """Names that no column of a feed may have; their values go to ``_rescued_data``."""
-    return name.lower() in OURS or name.lower() in ICEBERG
+    """Names that no column of a feed may have, a blank one among them; their values go to ``_rescued_data``."""
+    return name.lower() in OURS or name.lower() in ICEBERG or not name.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,12 @@ def match(names: Sequence[str], columns: Sequence[Column], rules: Rules) -> dict
     return dict(sorted(found.items()))
 
 
-def unmatched(names: Iterable[str], columns: Sequence[Column], rules: Rules) -> tuple[str, ...]:
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def unmatched(names: Iterable[str], columns: Iterable[Named], rules: Rules) -> tuple[str, ...]:
     """The table's names that these file names ask for and the table has not, first spelling first."""
     known = {column.name.lower() for column in columns}
     fresh: dict[str, str] = {}

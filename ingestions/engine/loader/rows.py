@@ -48,6 +48,12 @@ class RawFrame:
     df: Any
     filled: tuple[Filled, ...]
 
+    def without_extra(self) -> RawFrame:
+        """What no column takes is left out, and does not count as given."""
+        extra = F.size("extra")
+        left = F.when(extra > 0, F.col("given") - extra).otherwise(F.col("given"))
+        return RawFrame(self.df.withColumns({"given": left, "extra": F.lit(None).cast(PAIRS)}), self.filled)
+
 
 def table_rows(raw: RawFrame, columns: Sequence[Column], batch_id: str, converter: Converter) -> Any:
     """A frame with exactly the table's columns, in the table's order."""
