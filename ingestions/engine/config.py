@@ -119,6 +119,10 @@ class Format(Part):
     type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary"]
     options: FormatOptions = Field(default_factory=FormatOptions)
     columns: list[ColumnRule] = Field(default_factory=list)
+    #: of a new table: these columns first, in this order.
+    column_order: list[str] = Field(default_factory=list)
+    #: columns out of the path: ``hive`` for folders like ``dt=2024-01-01``, or a pattern like ``{region}/{yyyy}``.
+    path_columns: str | None = Field(None, min_length=1, max_length=1000)
     bad_rows: Literal["rescue", "quarantine", "drop", "fail"] = "rescue"
     bad_rows_limit: str | int | None = None
     overwritten: Literal["ignore", "append", "replace"] = "ignore"

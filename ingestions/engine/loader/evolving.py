@@ -23,16 +23,19 @@ from ingestions.engine.loader.base import (
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
+from ingestions.engine.loader.from_path import with_path
 from ingestions.engine.loader.infer import Inference
 from ingestions.engine.loader.matching import Rules, is_reserved
 from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.rows import RawFrame, table_rows
 from ingestions.engine.loader.snapshots import History
 from ingestions.engine.loader.table import IcebergTable
-from ingestions.engine.schema import types
+from ingestions.engine.schema import hints, types
 from ingestions.engine.schema.diff import Change, still_open
+from ingestions.engine.schema.path_columns import PathColumns, guessed
 from ingestions.engine.schema.policy import Finding, Mode, Policy
 from ingestions.engine.sources.base import SparkAccess
+from ingestions.engine.sources.location import locate
 
 #: a batch of many shapes is written by at most one task for so many bytes of input, so that it makes few files.
 BYTES_PER_TASK = 32 * 1024**2
@@ -46,7 +49,8 @@ class EvolvingTable(IcebergTable):
     ) -> None:
         super().__init__(spark, config, access)
         self.maker = maker
-        self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
+        self.rules = Rules.of(config.format.columns)
+        self.paths = PathColumns.of(config.format.path_columns, locate(config.source).base)
         self.readers = Readers(spark, config, access, self.rules, weigh)
         self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
         schema = config.format.schema_
@@ -111,7 +115,13 @@ class EvolvingTable(IcebergTable):
         self.policy = policy
 
     def headers(self, entries: Sequence[Entry], table: TableState) -> tuple[Finding, ...]:
-        return observing.in_headers(entries, fields_of(table.columns), self.rules, {})
+        return observing.in_headers(entries, fields_of(table.columns), self.rules, self._of_paths(entries))
+
+    def _of_paths(self, entries: Sequence[Entry]) -> dict[str, dict[str, str | None]]:
+        """Address → name → text of the columns that stand in it."""
+        if self.paths is None:
+            return {}
+        return {entry.file.address: self.paths.values(entry.file.address) for entry in entries}
 
     def altering(self, changes: Sequence[Change], table: TableState) -> tuple[str, ...]:
         return self._altering(changes, table.columns)
@@ -186,29 +196,41 @@ class EvolvingTable(IcebergTable):
 
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         schema = self.config.format.schema_
+        order = self.config.format.column_order
         if only is None and schema.inference == "manual" and schema.schema_json_:
-            return tuple(Column(field.name, str(field.type)) for field in types.parse_columns(schema.schema_json_))
-        found = self._inferred(entries)
-        fixed = {name: str(types.storable(types.parse(text))) for name, text in self.rules.types.items()}
-        if only is None:
-            lower = {column.name.lower() for column in found}
-            found += [Column(name, type_) for name, type_ in fixed.items() if name.lower() not in lower]
-        else:
+            return _columns(hints.in_order(types.parse_columns(schema.schema_json_), order))
+        found: Sequence[types.Field] = fields_of(self._inferred(entries))
+        if only is not None:
             wanted = {name.lower() for name in only}
-            found = [column for column in found if column.name.lower() in wanted]
-        return tuple(Column(column.name, fixed.get(column.name, column.type)) for column in found)
+            found = [field for field in found if field.name.lower() in wanted]
+        given = {name: types.storable(types.parse(text)) for name, text in schema.hints.items()}
+        found = hints.hinted(found, given, complete=only is None)
+        lower = {name.lower(): types.storable(type_) for name, type_ in self.rules.types.items()}
+        found = [types.Field(field.name, lower.get(field.name.lower(), field.type)) for field in found]
+        if only is not None:
+            return _columns(found)
+        known = {field.name.lower() for field in found}
+        found += [types.Field(name, lower[name.lower()]) for name in self.rules.types if name.lower() not in known]
+        return _columns(hints.in_order(found, order))
 
     def _inferred(self, entries: Sequence[Entry]) -> list[Column]:
         addresses = [entry.file.address for entry in entries]
         try:
-            guessed = Inference(self.readers, self.converter, self.config.format.schema_).columns(entries)
+            seen = Inference(self.readers, self.converter, self.config.format.schema_).columns(entries)
         except Exception as error:
             raise self.read_failed(error, addresses, "inferring the columns' types") from error
         columns: dict[str, Column] = {}
-        for name, type_ in guessed.items():
+        for name, type_ in seen.items():
             target = self.rules.target(name)
             if target and not is_reserved(target):
                 columns.setdefault(target.lower(), Column(target, str(type_)))
+        texts: dict[str, list[str | None]] = {}
+        for found in self._of_paths(entries).values():
+            for name, text in found.items():
+                texts.setdefault(self.rules.target(name) or "", []).append(text)
+        for name, given in texts.items():
+            if not is_reserved(name):
+                columns.setdefault(name.lower(), Column(name, str(guessed(given))))
         return list(columns.values())
 
     def drop_table(self) -> None:
@@ -247,7 +269,15 @@ class EvolvingTable(IcebergTable):
             if entry.shape is None:
                 raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
             groups.setdefault(entry.shape, []).append(entry.file.address)
-        return [self.readers.raw_frame(shape, files, columns, self.converter) for shape, files in groups.items()]
+        raws = []
+        for shape, files in groups.items():
+            raw = self.readers.raw_frame(shape, files, columns, self.converter)
+            raws.append(raw if self.paths is None else with_path(raw, files, columns, self.paths, self.rules))
+        return raws
+
+
+def _columns(fields: Sequence[types.Field]) -> tuple[Column, ...]:
+    return tuple(Column(field.name, str(field.type)) for field in fields)
 
 
 def _union(frames: list[Any]) -> Any:

@@ -37,6 +37,7 @@ from ingestions.engine.loader.snapshots import BrokenChain, History
 from ingestions.engine.loader.sql import identifier, literal
 from ingestions.engine.loader.staging import StagingTable
 from ingestions.engine.planner import in_parts
+from ingestions.engine.schema.policy import Mode
 from ingestions.engine.sources.base import SparkAccess
 
 
@@ -55,6 +56,9 @@ class SparkTableLoader(EvolvingTable):
     ) -> None:
         super().__init__(spark, config, access, weigh, maker)
         self.session_id = session_id
+        schema = config.format.schema_
+        #: whether a batch is all that a run has found, however much that is.
+        self.at_once = Mode.of(schema.evolution_mode, schema.evolution_enabled) is Mode.FAIL
         self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
 
@@ -102,7 +106,7 @@ class SparkTableLoader(EvolvingTable):
         mode = self.mode()
         if mode is not None:
             return mode.stage(entries, batch_id, attempt)
-        for part in in_parts(entries, self.config.limits):
+        for part in in_parts(entries, self.config.limits) if self.at_once else [entries]:
             rows, columns = self.frame(part, batch_id)
             self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
         staged = self._staged(batch_id, attempt)

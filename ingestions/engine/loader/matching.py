@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ingestions.engine.config import ColumnRule
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column
+from ingestions.engine.schema import types
 
 OURS = frozenset(name for name, _ in METADATA_COLUMNS)
 #: columns that Iceberg adds to every table; a table with one of its own by that name cannot be read back.
@@ -38,14 +39,14 @@ class Rules:
 
     renamed: Mapping[str, str] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
-    types: Mapping[str, str] = field(default_factory=dict)  # by the table's name
+    types: Mapping[str, types.Type] = field(default_factory=dict)  # by the table's name
 
     @classmethod
-    def of(cls, rules: Iterable[ColumnRule], hints: Mapping[str, str]) -> Rules:
+    def of(cls, rules: Iterable[ColumnRule]) -> Rules:
         kept = list(rules)
         renamed = {rule.from_: rule.to for rule in kept if rule.to and not rule.drop}
-        types = {rule.to or rule.from_: rule.type for rule in kept if rule.type and not rule.drop}
-        return cls(renamed, frozenset(rule.from_ for rule in kept if rule.drop), {**hints, **types})
+        retyped = {rule.to or rule.from_: types.parse(rule.type) for rule in kept if rule.type and not rule.drop}
+        return cls(renamed, frozenset(rule.from_ for rule in kept if rule.drop), retyped)
 
     def target(self, name: str) -> str | None:
         """The table's name for a file's name; ``None`` when the column is dropped."""

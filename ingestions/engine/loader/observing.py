@@ -40,14 +40,14 @@ class Rescued:
 
 
 def in_headers(
-    entries: Sequence[Entry], table: Sequence[types.Field], rules: Rules, paths: Mapping[str, Sequence[str]]
+    entries: Sequence[Entry], table: Sequence[types.Field], rules: Rules, paths: Mapping[str, Iterable[str]]
 ) -> tuple[Finding, ...]:
     """Names, and types where the format tells them. ``paths``: names of columns that an address has of its own."""
     return merged(_in_headers(entries, table, rules, paths))
 
 
 def _in_headers(
-    entries: Sequence[Entry], table: Sequence[types.Field], rules: Rules, paths: Mapping[str, Sequence[str]]
+    entries: Sequence[Entry], table: Sequence[types.Field], rules: Rules, paths: Mapping[str, Iterable[str]]
 ) -> Iterator[Finding]:
     by_columns: dict[Any, list[str]] = {}
     names: dict[str, list[str]] = {}
