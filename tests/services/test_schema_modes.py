@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from autoloader.lib.errors import ConflictError
@@ -82,6 +85,33 @@ def test_a_value_that_does_not_fit_is_rescued_and_its_row_stays(feed: NewFeed) -
     assert rows.run().status == "success"
     assert columns(rows)["n"] == "int"
     assert rescued(rows) == [{"n": "3000000000"}]
+
+
+def test_a_parquet_file_tells_its_new_fields_by_its_schema(feed: NewFeed) -> None:
+    rows = feed("parquet", "addNewColumns")
+    at = datetime(2024, 1, 1, 2, 3, 4, 123456, UTC)
+
+    def put(name: str, *whos: dict[str, Any] | None) -> None:
+        path = rows.write(name, b"")
+        pq.write_table(pa.table({"id": range(len(whos)), "who": list(whos)}), path)
+
+    put("a.parquet", {"at": at, "raw": b"\x00\xff", "deep": [{"n": 1}]})
+    rows.run()
+    put("b.parquet", {"at": at, "raw": b"\x01", "deep": [{"n": 2, "m": {"x": 1.5}}], "more": "x"}, None)
+    assert rows.run().status == "success"
+    put("c.parquet", {"at": at, "raw": b"\x02", "deep": [{"n": 3}]})
+    run = rows.run()
+    assert (run.status, run.rows_rescued) == ("success", 0)
+    wanted = "struct<at:timestamp,deep:array<struct<n:bigint,m:struct<x:double>>>,raw:binary,more:string>"
+    assert columns(rows)["who"] == wanted
+    whos = [who for (who,) in rows.rows("who") if who is not None]
+    assert [who["at"].endswith("03:04.123456Z") or "04.123456" in who["at"] for who in whos] == [True] * 3
+    assert sorted((who["deep"][0]["n"], who.get("more"), who["raw"]) for who in whos) == [
+        (1, None, "AP8="),
+        (2, "x", "AQ=="),
+        (3, None, "Ag=="),
+    ]
+    assert [len(version.ddl) for version in versions(rows)] == [2, 1]
 
 
 # ---- addNewColumnsWithTypeWidening

@@ -61,7 +61,7 @@ def _in_headers(
             for each in columns
             if each.type is not None and (target := rules.target(each.name)) and not is_reserved(target)
         ]
-        for change in diff(table, typed):
+        for change in diff(table, typed, None):
             if change.kind in (Kind.ADDED, Kind.WIDENED):
                 yield Finding(change, tuple(files))
         for name in _new([each.name for each in columns if each.type is None], table, rules):

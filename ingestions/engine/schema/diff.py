@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -88,12 +88,23 @@ def dotted(path: Path) -> str:
     return ".".join(quoted(part) for part in path)
 
 
-def diff(table: Sequence[Field], seen: Sequence[Field]) -> tuple[Change, ...]:
-    """The differences, in the order of ``seen``, then what the files have not, in the table's."""
-    return tuple(_fields((), table, seen))
+def diff(table: Sequence[Field], seen: Sequence[Field], levels: int | None = MAX_DEPTH) -> tuple[Change, ...]:
+    """The differences, in the order of ``seen``, then what the files have not, in the table's. Fields that are added
+    below others are cut at so many ``levels`` (text can be made into no more); ``None``: files with types of their own.
+    """
+    cut = (lambda type_, above: type_) if levels is None else _cut(levels)
+    return tuple(_fields((), table, seen, cut))
 
 
-def _fields(path: Path, table: Sequence[Field], seen: Sequence[Field]) -> Iterator[Change]:
+Cut = Callable[[Type, int], Type]
+
+
+def _cut(levels: int) -> Cut:
+    """The type that a new field gets with so many fields ``above`` it."""
+    return lambda type_, above: shallow(type_, levels - above) if above else type_
+
+
+def _fields(path: Path, table: Sequence[Field], seen: Sequence[Field], cut: Cut) -> Iterator[Change]:
     exact = {field.name: field for field in table}
     loose: dict[str, Field] = {}
     for field in table:
@@ -104,29 +115,24 @@ def _fields(path: Path, table: Sequence[Field], seen: Sequence[Field]) -> Iterat
         if known is None:
             if field.name.lower() not in added:
                 added.add(field.name.lower())
-                yield Change(Kind.ADDED, (*path, field.name), None, _addable(field.type, len(path)))
+                yield Change(Kind.ADDED, (*path, field.name), None, storable(cut(field.type, len(path))))
             continue
         if known.name != field.name:
             yield Change(Kind.CASE, (*path, known.name), known.type, known.type)
-        yield from _types((*path, known.name), known.type, field.type)
+        yield from _types((*path, known.name), known.type, field.type, cut)
     names = {field.name.lower() for field in seen}
     for field in table:
         if field.name.lower() not in names:
             yield Change(Kind.REMOVED, (*path, field.name), field.type)
 
 
-def _addable(type_: Type, above: int) -> Type:
-    """The type that a new field gets. Below another one it is cut, as text is made into three levels at most."""
-    return storable(shallow(type_, MAX_DEPTH - above) if above else type_)
-
-
-def _types(path: Path, table: Type, seen: Type) -> Iterator[Change]:
+def _types(path: Path, table: Type, seen: Type, cut: Cut) -> Iterator[Change]:
     if isinstance(table, Struct) and isinstance(seen, Struct):
-        yield from _fields(path, table.fields, seen.fields)
+        yield from _fields(path, table.fields, seen.fields, cut)
     elif isinstance(table, Array) and isinstance(seen, Array):
-        yield from _types((*path, ELEMENT), table.element, seen.element)
+        yield from _types((*path, ELEMENT), table.element, seen.element, cut)
     elif isinstance(table, Map) and isinstance(seen, Map) and table.key == seen.key:
-        yield from _types((*path, VALUE), table.value, seen.value)
+        yield from _types((*path, VALUE), table.value, seen.value, cut)
     elif not widens(seen, table):
         wider = promotion(table, seen)
         yield Change(Kind.CLASH if wider is None else Kind.WIDENED, path, table, wider or seen)
