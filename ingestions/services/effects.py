@@ -142,7 +142,7 @@ def _format(edit: Edit) -> Iterator[str]:
     if edit.touches("format.schema.evolution_mode", "format.schema.evolution_enabled"):
         yield "New columns are treated by the new mode from the next run on; columns that were added stay."
         if edit.old["format"]["schema"]["evolution_mode"] == "review":
-            yield "Changes that wait for a decision are withdrawn by the next run, and their files are loaded by the mode."
+            yield "Changes that wait for a decision are withdrawn by the next run, which loads their files by the mode."
     if edit.touches("format.bad_rows", "format.bad_rows_limit"):
         yield "Rows that do not fit are treated by the new rule from the next run on; loaded rows stay as they are."
     if edit.touches("format.overwritten", "format.dedupe_content"):
