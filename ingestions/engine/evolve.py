@@ -40,9 +40,10 @@ class Evolution:
     def _policy(self) -> Policy:
         schema = self.context.config.format.schema_
         mode = Mode.of(schema.evolution_mode, schema.evolution_enabled)
-        if self.makes_table and schema.inference == "auto":
-            mode = Mode.WIDEN if mode is Mode.WIDEN else Mode.ADD
-        return Policy(mode, self.context.store.decisions() if mode is Mode.REVIEW else Policy(mode).decisions)
+        takes_all = self.makes_table and schema.inference == "auto"
+        if mode is Mode.REVIEW:
+            return Policy(mode, self.context.store.decisions(), asks_nobody=takes_all)
+        return Policy(Mode.ADD if takes_all and mode is not Mode.WIDEN else mode)
 
     # ---- before anything is staged
 

@@ -72,3 +72,15 @@ def test_somebody_elses_change_is_not_there(as_owner: Api, ingestion: Ingestion)
 
 def test_reading_is_not_deciding(as_reader: Api, ingestion: Ingestion) -> None:
     check_problem(as_reader.post(f"/schema-changes/{waiting(ingestion).pk}/approve"), 403, "scope_too_low")
+
+
+def test_another_table_has_questions_of_its_own(as_owner: Api, ingestion: Ingestion) -> None:
+    change = waiting(ingestion)
+    path = f"/ingestions/{ingestion.pk}"
+    here = ingestion.config["destination"]["table"]
+    moved = as_owner.put(path, {"destination": {"table": "elsewhere"}}).json()
+    assert moved["metadata"]["schema_changes_pending"] == 0
+    back = as_owner.put(path, {"destination": {"table": here}}).json()
+    assert back["metadata"]["schema_changes_pending"] == 1
+    change.refresh_from_db()
+    assert change.status == "pending"

@@ -76,10 +76,12 @@ ACTED_ON = frozenset({Verdict.APPLY, Verdict.STOP, Verdict.ASK})
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The mode, and what people have decided."""
+    """The mode, and what people have decided. ``asks_nobody``: what is not rejected counts as approved, as for a batch
+    that makes the table."""
 
     mode: Mode
     decisions: Decisions = field(default_factory=Decisions)
+    asks_nobody: bool = False
 
     def verdict(self, change: Change) -> Verdict:
         """A person's word goes before the mode's ``ask``."""
@@ -88,7 +90,7 @@ class Policy:
             return found
         if any(change.key[:end] in self.decisions.rejected for end in range(1, len(change.key) + 1)):
             return Verdict.RESCUE
-        return Verdict.APPLY if change.key in self.decisions.approved else Verdict.ASK
+        return Verdict.APPLY if self.asks_nobody or change.key in self.decisions.approved else Verdict.ASK
 
     def acts_on(self, kind: Kind, *, nested: bool = False) -> bool:
         """Whether changes of this kind are worth looking for."""

@@ -47,6 +47,11 @@ def test_a_decision_goes_before_the_question() -> None:
     assert policy.decisions.settled(INSIDE) is INSIDE
 
 
+def test_a_batch_that_makes_the_table_asks_nobody_and_keeps_to_what_was_rejected() -> None:
+    policy = Policy(Mode.REVIEW, Decisions(rejected=frozenset({("b",)})), asks_nobody=True)
+    assert [policy.verdict(change) for change in (COLUMN, INSIDE, CLASH)] == ["rescue", "apply", "rescue"]
+
+
 def test_a_decision_changes_nothing_in_another_mode() -> None:
     assert Policy(Mode.ADD, Decisions(rejected=frozenset({("b",)}))).verdict(COLUMN) is Verdict.APPLY
 
