@@ -25,6 +25,7 @@ from tests.cast import (
     make_file,
     make_ingestion,
     make_run,
+    make_schema_change,
     make_schema_version,
     owner,
     queries_of,
@@ -54,6 +55,7 @@ def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
     run = make_run(ingestion, files=2, errors=1)
     make_file(ingestion, number=70, state="FAILED", reason="It is no gzip.", rows=None, run=run)
     make_schema_version(ingestion, 1)
+    make_schema_change(ingestion)
     ingestion.credential = Credential.objects.create(
         owner=owner, name="store", cloud="s3", secret={"aws_secret_access_key": SECRETS[0]}, public={"region_name": "x"}
     )

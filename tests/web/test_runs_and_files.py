@@ -152,10 +152,12 @@ def test_a_batchs_files_are_listed_by_its_number(browser: Client, ingestion: Ing
 def test_a_file_is_skipped_and_let_in_again(browser: Client, ingestion: Ingestion) -> None:
     failed = make_file(ingestion, number=83, state="FAILED", reason="It is no gzip.", rows=None)
     page = text(browser, f"/files/{failed.pk}/")
-    assert 'id="retry"' in page and 'id="skip"' in page
+    assert 'id="retry"' in page
+    assert 'id="skip"' in page
     answer = browser.post(f"/files/{failed.pk}/skip/", follow=True)
     page = answer.content.decode()
-    assert "The file is not loaded" in page and 'id="skip"' not in page
+    assert "The file is not loaded" in page
+    assert 'id="skip"' not in page
     assert "waits for the next run" in browser.post(f"/files/{failed.pk}/retry/", follow=True).content.decode()
     failed.refresh_from_db()
     assert (failed.state, failed.reason) == ("DISCOVERED", "")
@@ -164,5 +166,6 @@ def test_a_file_is_skipped_and_let_in_again(browser: Client, ingestion: Ingestio
 def test_a_loaded_file_offers_neither(browser: Client, ingestion: Ingestion) -> None:
     loaded = make_file(ingestion, number=84)
     page = text(browser, f"/files/{loaded.pk}/")
-    assert 'id="retry"' not in page and 'id="skip"' not in page
+    assert 'id="retry"' not in page
+    assert 'id="skip"' not in page
     assert "LOADED" in browser.post(f"/files/{loaded.pk}/skip/", follow=True).content.decode()
