@@ -7,6 +7,7 @@ when the rows are loaded, so what was guessed is what fits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import Any
 
@@ -141,8 +142,10 @@ class Inference:
     def _json(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
         """Spark's own inference tells nested types; the keys, their order and the plain types are looked at here."""
         records = self.readers.json_texts(shape, files, self.converter).limit(MAX_ROWS)
-        names = self._keys(records)
-        guessed = self._guessed(shape, files)
+        with ThreadPoolExecutor(1) as pool:  # two small jobs, each mostly waiting for the store
+            keys = pool.submit(self._keys, records)
+            guessed = self._guessed(shape, files)
+            names = keys.result()
         words = [name for name in names if guessed.get(name, types.STRING) == types.STRING]
         decided = self._tokens(records, words) if words else {}
         return {name: decided.get(name) or guessed.get(name, types.STRING) for name in names}
