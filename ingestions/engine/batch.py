@@ -6,13 +6,34 @@ Each attempt has a branch of its own and can end anywhere; the next one starts b
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
 from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, SchemaStop, TransientError
+from ingestions.engine.bad_files import Aside, BadFiles
+from ingestions.engine.bad_rows import BadRows
 from ingestions.engine.context import Context
-from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, FileOutcome, SchemaChange, State
-from ingestions.engine.loader.base import Audit, Column, FileCount, LostRace, Staged, TableLoader, TableState
+from ingestions.engine.ledger import (
+    AttemptState,
+    BatchOutcome,
+    BatchState,
+    Earlier,
+    FileOutcome,
+    SchemaChange,
+    State,
+)
+from ingestions.engine.loader.base import (
+    Audit,
+    Column,
+    FileCount,
+    LostRace,
+    Plan,
+    Staged,
+    TableLoader,
+    TableState,
+    Unnamed,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +48,8 @@ class _Verdict(Enum):
 
     LOADED = "published"
     EVOLVED = "given up: the files brought new columns"
+    FILES_LEFT_OUT = "given up: files are left out for their malformed rows"
+    ROWS_LEFT_OUT = "given up: its malformed rows are kept out of the table"
     CANCELLED = "given up: the run was cancelled"
 
 
@@ -40,6 +63,10 @@ class BatchLoad:
         self.batch = batch
         self.started = context.monotonic()
         self.ddl: list[str] = []
+        self.bad_files = BadFiles(context, loader)
+        self.bad_rows = BadRows(context, loader)
+        #: earlier versions of its files that it takes the place of.
+        self.earlier: Sequence[Earlier] = ()
         #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
         self.publishing = False
         #: whether it is known that no earlier attempt has published the batch; only then may its files wait again.
@@ -56,7 +83,7 @@ class BatchLoad:
                 lost += 1
                 self._lost(lost, race)
                 continue
-            except FileError as error:
+            except (FileError, Unnamed) as error:
                 self._set_aside(error)
                 continue
             except TransientError:
@@ -70,7 +97,7 @@ class BatchLoad:
             if verdict is _Verdict.CANCELLED:
                 self._give_back("the run was cancelled")
                 return False
-            evolved += 1
+            evolved += verdict is _Verdict.EVOLVED
             if evolved > MAX_EVOLUTIONS:
                 raise FatalError(
                     "schema_never_settles",
@@ -101,6 +128,7 @@ class BatchLoad:
     def _prepare_and_try(self) -> _Verdict:
         """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
         self._check_whole()
+        self.earlier = self._replaced()
         self._phase("comparing columns")
         self._evolve()
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
@@ -126,29 +154,63 @@ class BatchLoad:
         attempt = replace(attempt, base_snapshot_id=base)
         found = self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
-            self._loaded(attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), adopted=True)
+            left = self.loader.rows_left(_pairs(self.earlier))
+            self._loaded(
+                attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), left, adopted=True
+            )
             return _Verdict.LOADED
         self.settled = True
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("writing rows")
-        staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt)
-        if staged.snapshot_id is None:
-            self._loaded(attempt, Audit({}), staged)
-            return _Verdict.LOADED
-        self._phase("auditing rows")
-        audit = self.loader.audit(staged, attempt, self.batch.entries)
-        self._check(audit, staged)
-        if audit.unknown and self._add(audit.unknown, "new fields in the files"):
-            return _Verdict.EVOLVED
+        plan = Plan(bool(self.bad_rows.separated), _pairs(self.earlier))
+        staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt, plan=plan)
+        audit = Audit({})
+        if staged.snapshot_id is not None:
+            self._phase("auditing rows")
+            audit = self.loader.audit(staged, attempt, self.batch.entries)
+            self._check(audit, staged)
+            if audit.unknown and self._add(audit.unknown, "new fields in the files"):
+                return _Verdict.EVOLVED
+            if (verdict := self._separate(audit, staged, attempt)) is not None:
+                return verdict
+        self.bad_rows.check(audit, self.batch.entries)
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("publishing rows")
         self.store.fence()
+        self.batch = self.bad_rows.settle(self.batch, self._unquarantined())
         self.publishing = True
         self.loader.publish(attempt, staged)
-        self._loaded(attempt, audit, staged)
+        self._loaded(attempt, audit, staged, {})
         return _Verdict.LOADED
+
+    def _separate(self, audit: Audit, staged: Staged, attempt: AttemptState) -> _Verdict | None:
+        """What has to be staged anew because of malformed rows; ``None`` where nothing has."""
+        if found := self.bad_rows.too_bad(audit, staged, attempt, self.batch.entries):
+            self._leave_out(found)
+            return _Verdict.FILES_LEFT_OUT
+        if self.bad_rows.separate(self.batch, audit, staged, attempt, self._unquarantined()):
+            self.batch = replace(self.batch, separated=True)
+            return _Verdict.ROWS_LEFT_OUT
+        return None
+
+    def _replaced(self) -> Sequence[Earlier]:
+        """Versions whose place this batch takes: with ``overwritten: replace`` every one that is loaded, else those of
+        which only the quarantine table has rows."""
+        found = self.store.earlier(self.batch.entries)
+        if self.context.config.format.overwritten == "replace":
+            return found
+        return [each for each in found if each.state == State.QUARANTINED]
+
+    def _unquarantined(self) -> frozenset[tuple[str, str]]:
+        """What leaves the quarantine table with this batch, as (batch id, address)."""
+        own = {
+            (entry.quarantined_in, entry.file.address)
+            for entry in self.batch.entries
+            if entry.quarantined_in not in ("", self.batch.id)
+        }
+        return frozenset(own | {(each.quarantined_in, each.address) for each in self.earlier if each.quarantined_in})
 
     def _phase(self, step: str) -> None:
         """At most 60 characters: what is done, and to how much."""
@@ -168,7 +230,16 @@ class BatchLoad:
                 "Run again; if it repeats, report it with the run's log.",
             )
 
-    def _loaded(self, attempt: AttemptState, audit: Audit, staged: Staged, *, adopted: bool = False) -> None:
+    def _loaded(
+        self,
+        attempt: AttemptState,
+        audit: Audit,
+        staged: Staged,
+        left: Mapping[tuple[str, str], int],
+        *,
+        adopted: bool = False,
+    ) -> None:
+        """``left``: rows of earlier versions that are still there."""
         none, counts = FileCount(0, 0), audit.files
         detail = {**audit.detail, "adopted": True} if adopted else dict(audit.detail)
         if staged.own:
@@ -183,7 +254,14 @@ class BatchLoad:
         )
         seconds = round(self.context.monotonic() - self.started, 3)
         outcome = BatchOutcome(
-            staged.snapshot_id, files, staged.added_bytes, tuple(self.ddl), seconds, detail, audit.left
+            staged.snapshot_id,
+            files,
+            staged.added_bytes,
+            tuple(self.ddl),
+            seconds,
+            detail,
+            audit.left,
+            {each.id: left.get((each.batch_id, each.address), 0) for each in self.earlier},
         )
         self.store.batch_loaded(self.batch, attempt, outcome)
         logger.info(
@@ -280,14 +358,32 @@ class BatchLoad:
 
     # ---- giving up
 
-    def _set_aside(self, error: FileError) -> None:
-        """This file only: the batch goes on without it."""
-        bad = next((entry for entry in self.batch.entries if entry.file.address == error.path), None)
-        if bad is None:
-            raise FatalError(error.code, error.message, error.hint) from error
-        logger.warning("file set aside", extra={"file": error.path, "code": error.code})
-        self.store.set_aside(bad.id, State.FAILED, error)
-        self.batch = replace(self.batch, entries=tuple(entry for entry in self.batch.entries if entry is not bad))
+    def _set_aside(self, error: FileError | Unnamed) -> None:
+        """The files at fault only: the batch goes on without them."""
+        try:
+            if isinstance(error, Unnamed):
+                found = self.bad_files.unnamed(error, self.batch.entries)
+            else:
+                found = self.bad_files.found(error, self.batch.entries)
+        except TransientError:
+            raise
+        except AutoloaderError as refused:
+            if self.settled:
+                self._give_back(refused.code)
+            if isinstance(refused, FileError):
+                raise FatalError(refused.code, refused.message, refused.hint) from refused
+            raise
+        self._leave_out(found)
+
+    def _leave_out(self, found: Sequence[Aside]) -> None:
+        for aside in found:
+            logger.warning("file set aside", extra={"file": aside.entry.file.address, "code": aside.error.code})
+            self.store.set_aside(aside.entry.id, aside.state, aside.error)
+            if aside.later is not None:
+                self.store.record([aside.later])
+        self.bad_rows.start_again()
+        gone = {aside.entry.id for aside in found}
+        self.batch = replace(self.batch, entries=tuple(entry for entry in self.batch.entries if entry.id not in gone))
 
     def _give_back(self, why: str) -> None:
         """The batch's files wait again. Its branches go first: what has no branch can never be published."""
@@ -299,6 +395,11 @@ class BatchLoad:
     def _drop(self, branch: str) -> None:
         self.loader.drop_branch(branch)
         self.store.branch_swept(branch)
+
+
+def _pairs(earlier: Sequence[Earlier]) -> frozenset[tuple[str, str]]:
+    """(batch id, address) of those that have rows in the table."""
+    return frozenset((each.batch_id, each.address) for each in earlier if each.rows)
 
 
 def _size(count: float) -> str:

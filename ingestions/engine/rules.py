@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from autoloader.lib.errors import ConfigError
-from ingestions.engine import config
+from ingestions.engine import config, row_rules
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.loader.matching import is_reserved
 from ingestions.engine.partition_text import sort_fault, transform_fault
@@ -43,6 +43,7 @@ def check(configuration: IngestionConfig) -> None:
         _names,
         _source,
         _columns,
+        _rows,
         _schema,
         _writing,
         _layout,
@@ -198,6 +199,10 @@ def _type(text: str, field: str) -> Iterator[Fault]:
         yield Fault(field, error.code, error.message, error.hint)
     except RecursionError:
         yield Fault(field, "bad_type", "The type is nested too deeply.", "Use string for what lies deeper.")
+
+
+def _rows(given: IngestionConfig) -> Iterator[Fault]:
+    return (Fault(*each) for each in row_rules.faults(given))
 
 
 def _schema(given: IngestionConfig) -> Iterator[Fault]:

@@ -22,7 +22,7 @@ from ingestions.engine.planner import BATCHES_AHEAD, plan_batch, sniff_all
 logger = logging.getLogger(__name__)
 
 #: errors of a file that mean: there is nothing in it, on purpose or not; skipped with the reason, no failure.
-EMPTY_CODES = frozenset({"empty_file"})
+EMPTY_CODES = frozenset({"empty_file", "no_rows"})
 
 
 class Outcome(Enum):
@@ -47,7 +47,7 @@ def _slice(context: Context, deadline: float) -> Outcome:
     if not context.store.discovery_done() and not _discover(context):
         return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
     batch = _next_batch(context)
-    if batch is None and not context.store.stale_branches():
+    if batch is None and not context.store.stale_branches() and not context.store.stale_quarantine():
         return Outcome.DONE
     with context.open_loader() as loader:
         while batch is not None:
@@ -156,10 +156,17 @@ def _optimize(context: Context, loader: TableLoader) -> None:
 
 
 def _sweep(context: Context, loader: TableLoader) -> None:
-    """Drops branches of attempts that have ended. Failing at it costs nothing: the next run sweeps again."""
+    """Drops branches of attempts that have ended, and what batches that were given up left in the quarantine table.
+    Failing at it costs nothing: the next run sweeps again."""
     for branch in context.store.stale_branches():
         try:
             loader.drop_branch(branch)
             context.store.branch_swept(branch)
         except AutoloaderError as error:
             logger.warning("branch not dropped", extra={"branch": branch, "reason": error.message})
+    for batch in context.store.stale_quarantine():
+        try:
+            loader.unquarantine([batch], ())
+            context.store.quarantine_swept(batch)
+        except AutoloaderError as error:
+            logger.warning("quarantine not swept", extra={"stale_batch": batch, "reason": error.message})

@@ -49,6 +49,17 @@ class LedgerEntry(models.Model):
     snapshot_id = models.BigIntegerField(null=True, blank=True)
     rows = models.BigIntegerField(null=True, blank=True)
     rescued_rows = models.BigIntegerField(null=True, blank=True)
+    #: of a file with malformed rows that were kept out of the table: rows read = rows + quarantined + dropped.
+    read_rows = models.BigIntegerField(null=True, blank=True)
+    quarantined_rows = models.BigIntegerField(null=True, blank=True)
+    dropped_rows = models.BigIntegerField(null=True, blank=True)
+    quarantine_batch = models.UUIDField(
+        null=True, blank=True, help_text="the batch under which its rows stand in the quarantine table"
+    )
+    checksum = models.CharField(max_length=80, blank=True, help_text="of its content, where it was asked for")
+    duplicate_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="duplicates"
+    )
     discovered_at = models.DateTimeField(auto_now_add=True)
     state_changed_at = models.DateTimeField(auto_now_add=True)
 

@@ -23,7 +23,8 @@ def file_skip(*, file: LedgerEntry, user: Any) -> LedgerEntry:
 
 
 def file_retry(*, file: LedgerEntry) -> LedgerEntry:
-    """A file that has failed or was skipped waits for the next run and is looked at anew. ConflictError otherwise, and
+    """A file that has failed, was skipped or has all of its rows in quarantine waits for the next run and is looked at
+    anew; what it has in quarantine stays there until it is loaded. ConflictError otherwise, and
     for a version that was overwritten since: it could only be read as the later one, a second time."""
     if not LedgerEntry.objects.filter(pk=file.pk).newest().exists():
         raise ConflictError(
@@ -33,12 +34,13 @@ def file_retry(*, file: LedgerEntry) -> LedgerEntry:
         )
     return _decide(
         file,
-        frozenset({State.FAILED, State.SKIPPED}),
+        frozenset({State.FAILED, State.SKIPPED, State.QUARANTINED}),
         state=State.DISCOVERED,
         reason="",
         error_code="",
         shape=None,
         run=None,
+        duplicate_of=None,
     )
 
 

@@ -21,10 +21,12 @@ from ingestions.engine.ledger import (
     AttemptState,
     BatchOutcome,
     BatchState,
+    Earlier,
     Entry,
     Known,
     NewEntry,
     SchemaChange,
+    Separated,
     State,
     Waiting,
     sources_of,
@@ -32,6 +34,7 @@ from ingestions.engine.ledger import (
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
+from ingestions.services import quarantine
 from ingestions.services.outcome import Outcome
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
@@ -219,6 +222,7 @@ class OrmStore:
             batch.number,
             tuple(_entry(row) for row in entries),
             tuple(_attempt(row) for row in batch.attempts.all()),
+            batch.separated,
         )
 
     def _next_number(self) -> int:
@@ -292,6 +296,20 @@ class OrmStore:
             if row.state != Batch.State.LOADED:
                 Outcome(row, run_id=self.run_id, now=self._now()).write(attempt, outcome)
 
+    def earlier(self, entries: Sequence[Entry]) -> Sequence[Earlier]:
+        return quarantine.earlier(self._ledger(), entries)
+
+    def separate(self, batch: BatchState, rows: Sequence[Separated]) -> None:
+        with self._fenced():
+            quarantine.separate(self._ledger().filter(batch_id=batch.id, state=State.CLAIMED), batch.id, rows)
+
+    def stale_quarantine(self) -> Sequence[str]:
+        return quarantine.stale(self.ingestion_id, self.destination_key)
+
+    def quarantine_swept(self, batch_id: str) -> None:
+        with self._fenced():
+            quarantine.swept(self._ledger(), batch_id)
+
     def unreadable(self) -> Sequence[str]:
         later = self._ledger().filter(address=OuterRef("address"), pk__gt=OuterRef("pk"))
         failed = self._ledger().filter(state=State.FAILED).exclude(Exists(later))
@@ -340,7 +358,8 @@ class OrmStore:
 
 
 def _entry(row: LedgerEntry) -> Entry:
-    return Entry(row.pk, row.remote_file(), State(row.state), Shape.from_json(row.shape) if row.shape else None)
+    shape = Shape.from_json(row.shape) if row.shape else None
+    return Entry(row.pk, row.remote_file(), State(row.state), shape, str(row.quarantine_batch or ""))
 
 
 def _attempt(row: Attempt) -> AttemptState:

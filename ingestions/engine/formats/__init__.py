@@ -36,13 +36,6 @@ def validate(format_: config.Format) -> None:
         java_name(options.encoding)
     if format_.type == "csv":
         _check_csv(options)
-    if format_.overwritten == "replace":
-        raise ConfigError(
-            "overwritten_not_available",
-            "Replacing the rows of an overwritten file is not available yet.",
-            "Use ignore (later versions are skipped) or append (their rows are added).",
-            field="format.overwritten",
-        )
 
 
 def delimiter(options: config.FormatOptions) -> str | None:

@@ -63,6 +63,11 @@ def first_record(text: str, complete: bool, delimiter: str, options: config.Form
     return []
 
 
+def one_line(text: str) -> bool:
+    """Whether only one line of the text holds anything. A second one may be a record or what is left of one."""
+    return sum(1 for line in _END.split(text) if line.strip()) == 1
+
+
 def records(text: str, complete: bool, delimiter: str, options: config.FormatOptions) -> Iterator[list[str]]:
     """The whole records of a text that may be cut off at its end; blank lines are no records."""
     multiline = options.multiline is not False

@@ -6,9 +6,9 @@ import re
 
 from autoloader.lib.errors import FileError
 from ingestions.engine import config
+from ingestions.engine.formats import damage, json_head, parquet_head
 from ingestions.engine.formats import delimiter as given_delimiter
-from ingestions.engine.formats import json_head, parquet_head
-from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record
+from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record, one_line
 from ingestions.engine.formats.encodings import UTF_8, java_name
 from ingestions.engine.formats.head import STEPS, Head, Named, Readable, empty, read_head
 from ingestions.engine.formats.names import column_names
@@ -21,7 +21,8 @@ def sniff(source: Readable, file: Named, format_: config.Format) -> Shape:
     """Reads the first 64 KiB (up to 1 MiB where a header needs it; the footer of a Parquet file) and tells how the file
     is read. Raises FileError with the file's address: ``empty_file``, ``compression_mismatch``, ``gzip_damaged``,
     ``encoding_mismatch``, ``not_text``, ``looks_like_html``, ``looks_like_json``, ``header_unreadable``,
-    ``too_many_columns``, ``not_json``, ``not_parquet``, ``parquet_type``, ``ambiguous_columns``, ``file_gone``.
+    ``too_many_columns``, ``no_rows``, ``merge_conflict``, ``json_cut``,
+    ``not_json``, ``not_parquet``, ``parquet_type``, ``ambiguous_columns``, ``file_gone``.
     """
     match format_.type:
         case "csv":
@@ -47,6 +48,9 @@ def _csv(source: Readable, file: Named, options: config.FormatOptions) -> Shape:
         if not record:
             raise empty(file.address)
         _check_not_json(file.address, head)
+        damage.check_conflict(file.address, head.text)
+        if options.header and head.complete and one_line(head.text):
+            raise _no_rows(file.address)
         check_count(file.address, len(record))
         return _csv_shape(record, between, encoding, options)
     raise _no_header(file.address, f"it does not end within {STEPS[-1]:,} bytes")
@@ -63,6 +67,12 @@ def _csv_shape(record: list[str], between: str, encoding: str, options: config.F
         "quote": options.quote,
     }
     return Shape("csv", tuple(map(ShapeColumn, names)), tuple(resolved.items()))
+
+
+def _no_rows(address: str) -> FileError:
+    return FileError(
+        "no_rows", f"{address} holds a header and no row.", "Nothing to do; a new version is loaded.", path=address
+    )
 
 
 def _no_header(address: str, why: str) -> FileError:
@@ -101,6 +111,9 @@ def _json(source: Readable, file: Named, options: config.FormatOptions) -> Shape
         ) from None
     if options.multiline is not None:
         document = options.multiline
+    damage.check_conflict(file.address, head.text)
+    if head.complete:
+        damage.check_cut(file.address, head.text, document=document)
     return Shape("json", (), (("encoding", encoding), ("multiline", str(document).lower())))
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from autoloader.lib.errors import FatalError
+import pyspark.sql.connect.functions as F
+
+from autoloader.lib.errors import FatalError, FileError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
@@ -28,6 +30,7 @@ from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.rows import table_rows
 from ingestions.engine.loader.snapshots import History
 from ingestions.engine.loader.table import IcebergTable
+from ingestions.engine.loader.texts import Texts
 from ingestions.engine.schema import types
 from ingestions.engine.sources.base import SparkAccess
 
@@ -46,6 +49,8 @@ class EvolvingTable(IcebergTable):
         self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
         self.readers = Readers(spark, config, access, self.rules, weigh)
         self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
+        self.texts = Texts(self.readers)
+        self.well_formed = False  # whether malformed rows are left out of the batch that is staged
         self.our_columns_there = False  # as far as this loader has seen
 
     def state(self, *, counted: bool = True) -> TableState | None:
@@ -148,6 +153,30 @@ class EvolvingTable(IcebergTable):
         )
         return {name: count for name, count in rows[0].asDict().items() if count}
 
+    def read_through(self, entries: Sequence[Entry]) -> None:
+        addresses = [entry.file.address for entry in entries]
+        try:
+            with self.readers.versions.of(entries):
+                frames = [
+                    self.readers.raw_frame(shape, files, (), self.converter).df.agg(
+                        F.sum("given").alias("given"), F.max("source_file").alias("file")
+                    )
+                    for shape, files in by_shape(entries).items()
+                ]
+            _union(frames).collect()
+        except Exception as error:
+            raise self.read_failed(error, addresses, "reading the files through") from error
+
+    def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
+        addresses = [entry.file.address for entry in entries]
+        try:
+            return self.texts.misencoded(by_shape(entries))
+        except Exception as error:
+            raise self.read_failed(error, addresses, "looking at the files' bytes") from error
+
+    def compare_less(self) -> None:
+        self.readers.versions.compare_less()
+
     def missing(self, shapes: Sequence[Shape], table: TableState) -> tuple[str, ...]:
         names = (column.name for shape in shapes for column in shape.columns)
         return unmatched(names, table.columns, self.rules)
@@ -198,20 +227,34 @@ class EvolvingTable(IcebergTable):
     ) -> tuple[Any, tuple[Column, ...]]:
         """The rows of these files as a frame with exactly the table's columns, and those columns."""
         columns = self.columns() if columns is None else columns
-        groups: dict[Shape, list[str]] = {}
-        for entry in entries:
-            if entry.shape is None:
-                raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
-            groups.setdefault(entry.shape, []).append(entry.file.address)
-        frames = [
-            table_rows(self.readers.raw_frame(shape, files, columns, self.converter), columns, batch_id, self.converter)
-            for shape, files in groups.items()
-        ]
+        groups = by_shape(entries)
+        with self.readers.versions.of(entries):
+            frames = [
+                table_rows(
+                    self.readers.raw_frame(shape, files, columns, self.converter),
+                    columns,
+                    batch_id,
+                    self.converter,
+                    trusted=[address for address in files if address in self.texts.trusted],
+                    well_formed=self.well_formed,
+                )
+                for shape, files in groups.items()
+            ]
         rows = _union(frames)
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
             rows = rows.coalesce(max(2, -(-size // BYTES_PER_TASK)))
         return rows, columns
+
+
+def by_shape(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
+    """Addresses of the files of each shape. Raises FatalError for one whose shape is not known."""
+    groups: dict[Shape, list[str]] = {}
+    for entry in entries:
+        if entry.shape is None:
+            raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
+        groups.setdefault(entry.shape, []).append(entry.file.address)
+    return groups
 
 
 def _union(frames: list[Any]) -> Any:

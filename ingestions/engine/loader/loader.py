@@ -7,7 +7,7 @@ written by one attempt only, and main moves only if it stands where the branch b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyspark.sql.connect.functions as F
@@ -15,17 +15,20 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import FatalError, ValueLost
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import AttemptState, Entry
-from ingestions.engine.loader import counts
+from ingestions.engine.loader import counts, replacing
 from ingestions.engine.loader.base import (
     BATCH_ID,
+    PLAIN,
     RESCUED_DATA,
     SNAPSHOT_ATTEMPT,
     SNAPSHOT_BATCH,
     SOURCE_FILE,
     Audit,
+    BadRow,
     Column,
     Found,
     LostRace,
+    Plan,
     Staged,
     UnknownOutcome,
 )
@@ -35,6 +38,7 @@ from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.matching import is_reserved, unmatched
 from ingestions.engine.loader.merge import Merge
 from ingestions.engine.loader.overwrite import Overwrite
+from ingestions.engine.loader.quarantine import Quarantine
 from ingestions.engine.loader.rows import CORRUPT_RECORD, FILE_PATH
 from ingestions.engine.loader.snapshots import BrokenChain, History
 from ingestions.engine.loader.sql import identifier, literal
@@ -62,6 +66,7 @@ class SparkTableLoader(EvolvingTable):
         self.session_id = session_id
         self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
+        self._plans: dict[str, Plan] = {}
 
     def open_branch(self, branch: str) -> int | None:
         if not self.our_columns_there:
@@ -94,9 +99,11 @@ class SparkTableLoader(EvolvingTable):
                 "Look whether its rows are in the table, then retry or skip its files.",
             ) from None
 
-    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState) -> Staged:
+    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState, plan: Plan = PLAIN) -> Staged:
         addresses = [entry.file.address for entry in entries]
         self._batches[attempt.branch] = batch_id
+        self._plans[attempt.branch] = plan
+        self.well_formed = plan.well_formed
         with self.tagged(attempt):
             try:
                 return self._write(entries, batch_id, attempt)
@@ -107,10 +114,11 @@ class SparkTableLoader(EvolvingTable):
         mode = self.mode()
         if mode is not None:
             return mode.stage(entries, batch_id, attempt)
+        emptied = replacing.delete(self, attempt, self._plans[attempt.branch].replaced)
         rows, columns = self.frame(entries, batch_id)
         self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
-        staged = self._staged(batch_id, attempt)
-        if staged.snapshot_id is None:
+        staged = self._staged(batch_id, attempt, emptied)
+        if staged.snapshot_id is None and not self.well_formed:
             self._check_silent(entries)
         return staged
 
@@ -137,19 +145,20 @@ class SparkTableLoader(EvolvingTable):
             raise LostRace("branch_changed", f"Somebody else wrote to the branch {attempt.branch}.")
         return head
 
-    def _staged(self, batch_id: str, attempt: AttemptState) -> Staged:
+    def _staged(self, batch_id: str, attempt: AttemptState, emptied: tuple[int, ...]) -> Staged:
         history, _ = self.history(detail_of=attempt.branch)
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
             raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was just staged.")
         summary = head.summary
-        if not int(summary.get("added-records", 0)):
+        if not int(summary.get("added-records", 0)) and not emptied:
             return Staged(None)
         return Staged(
             head.id,
-            int(summary["added-records"]),
+            int(summary.get("added-records", 0)),
             int(summary.get("added-files-size", 0)),
             int(summary.get("added-data-files", 0)),
+            emptied,
         )
 
     def _check_silent(self, entries: Sequence[Entry]) -> None:
@@ -188,7 +197,9 @@ class SparkTableLoader(EvolvingTable):
                 f"The staged batch holds {rows} rows{named}, and its snapshot says {staged.added_records}.",
                 "Nothing was published.",
             )
-        self._check_silent([entry for entry in entries if entry.file.address not in by_file])
+        if not self.well_formed:
+            self._check_silent([entry for entry in entries if entry.file.address not in by_file])
+        self._check_replaced(attempt)
         unknown = self._unknown(asked, entries)
         detail = {"unknown_keys": len(asked)} if asked else {}
         if mode is None or unknown:
@@ -197,6 +208,55 @@ class SparkTableLoader(EvolvingTable):
             return mode.audited(Audit(by_file, unknown, detail), attempt)
         except Exception as error:
             raise commit_failure(error, "auditing the staged batch") from error
+
+    def _check_replaced(self, attempt: AttemptState) -> None:
+        plan = self._plans[attempt.branch]
+        left = self.rows_left(plan.replaced, attempt.branch)
+        if rows := sum(left.values()):
+            raise ValueLost(
+                "rows_not_replaced",
+                f"{rows} rows of {next(iter(left))[1]} would stand beside the rows that replace them.",
+                "Nothing was published.",
+            )
+
+    def rows_left(self, pairs: Collection[tuple[str, str]], branch: str = "") -> Mapping[tuple[str, str], int]:
+        try:
+            return replacing.left(self, pairs, branch)
+        except Exception as error:
+            raise commit_failure(error, "looking for rows that are replaced") from error
+
+    def staged_rows(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Any:
+        """The rows that this attempt has staged."""
+        mode = self.mode()
+        return mode.added(attempt, entries) if mode else self._added(staged, attempt)
+
+    def first_bad(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Mapping[str, BadRow]:
+        try:
+            return Quarantine(self).first(self.staged_rows(staged, attempt, entries), entries)
+        except Exception as error:
+            raise commit_failure(error, "looking at malformed rows") from error
+
+    def quarantine(
+        self,
+        staged: Staged,
+        attempt: AttemptState,
+        entries: Sequence[Entry],
+        replaced: Collection[tuple[str, str]],
+    ) -> Mapping[str, int]:
+        rows = self.staged_rows(staged, attempt, entries)
+        with self.tagged(attempt):
+            return Quarantine(self).replace(rows, entries, self.batch_of(attempt), attempt, replaced)
+
+    def drop_table(self) -> None:
+        """With the quarantine table that this ingestion has made for it."""
+        super().drop_table()
+        Quarantine(self).drop()
+
+    def unquarantine(self, batches: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
+        Quarantine(self).remove(batches, pairs)
+
+    def quarantined(self) -> Mapping[tuple[str, str], int]:
+        return Quarantine(self).counts()
 
     def adopted(self, batch_id: str, found: Found) -> Audit:
         mode = self.mode()

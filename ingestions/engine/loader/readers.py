@@ -16,6 +16,7 @@ from ingestions.engine.loader.matching import OURS, Rules, distinct, match
 from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, source_file, spark_path
 from ingestions.engine.loader.rows import PAIRS, Filled, RawFrame, as_text, is_given
 from ingestions.engine.loader.sql import identifier
+from ingestions.engine.loader.versions import Versions
 from ingestions.engine.schema import types
 from ingestions.engine.sources.base import SparkAccess
 
@@ -30,6 +31,7 @@ class Readers:
         self.access = access
         self.rules = rules
         self.folders = Folders(weigh)
+        self.versions = Versions(access)
         self.null_value = config.format.options.null_value
 
     def raw_frame(
@@ -57,14 +59,14 @@ class Readers:
         if not fixed or not (folders := self.folders.of(addresses)):
             return reader.load(paths)
         df = reader.load([folder_path(folder, self.access) for folder in folders])
-        return df.where(self._address().isin(addresses))
+        return df.where(self.address().isin(addresses))
 
-    def _address(self) -> Expression:
+    def address(self) -> Expression:
         return source_file(F.col("_metadata.file_path"), self.access)
 
     def _file_columns(self) -> list[Expression]:
         return [
-            self._address().alias("source_file"),
+            self.versions.checked(self.address()).alias("source_file"),
             F.col("_metadata.file_modification_time").alias("modified_at"),
         ]
 
