@@ -129,6 +129,8 @@ class RunMetrics(Answer):
     files_skipped: int
     records_ingested: int
     records_rescued: int
+    records_quarantined: int = Field(description="Malformed rows that were put into the quarantine table.")
+    records_dropped: int = Field(description="Malformed rows that were dropped.")
     bytes_read: int
     bytes_written: int
     duration_seconds: float
@@ -242,8 +244,29 @@ class FileAnswer(Answer):
     snapshot_id: str | None
     rows: int | None
     rescued_rows: int | None
+    read_rows: int | None = Field(description="Rows of the file: those in the table, in quarantine, and dropped.")
+    quarantined_rows: int | None
+    dropped_rows: int | None
+    duplicate_of: int | None = Field(description="The file with the same content that is loaded.")
     discovered_at: Instant
     state_changed_at: Instant
+
+
+class QuarantineAnswer(Answer):
+    """A file with malformed rows that are kept out of its table: read = in the table + quarantined + dropped."""
+
+    file_id: int
+    path: str
+    state: State
+    ingestion_id: Id
+    run_id: Id | None
+    batch_id: Id | None
+    read_rows: int | None
+    rows: int | None
+    quarantined_rows: int
+    dropped_rows: int
+    table: str | None = Field(description="Where its quarantined rows are: file, line, reason and text of each.")
+    query: str | None = Field(description="SQL that shows these rows.")
 
 
 class AttemptAnswer(Answer):

@@ -81,6 +81,17 @@ class Entry:
     shape: Shape | None = None
     #: the batch under which rows of an earlier look at it stand in the quarantine table.
     quarantined_in: str = ""
+    #: of its content, where it was asked for.
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A file that is as large as another one. ``checksum``: of its content, ``""`` where it is not known yet."""
+
+    id: int
+    file: RemoteFile
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +219,13 @@ class Store(Protocol):
     def begin_batch(self, entries: Sequence[Entry]) -> BatchState: ...
     def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
         """Gives files of an open batch back to DISCOVERED; a batch left without files is closed."""
+
+    def twins(self, entries: Sequence[Entry]) -> Sequence[Twin]:
+        """Files that are LOADED or QUARANTINED and as large as one of these, in order of id."""
+
+    def set_checksums(self, checksums: Mapping[int, str]) -> None: ...
+    def duplicate(self, entry_id: int, original: Twin) -> None:
+        """SKIPPED as a duplicate of a file that is loaded."""
 
     # loading
     def begin_attempt(self, batch: BatchState, *, session_id: str) -> AttemptState: ...

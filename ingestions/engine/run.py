@@ -15,6 +15,7 @@ from ingestions.engine.abandon import unless_stopped
 from ingestions.engine.batch import BatchLoad
 from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
+from ingestions.engine.duplicates import Duplicates
 from ingestions.engine.ledger import BatchState, Entry, State
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.planner import BATCHES_AHEAD, plan_batch, sniff_all
@@ -62,7 +63,7 @@ def _slice(context: Context, deadline: float) -> Outcome:
                 return Outcome.MORE
             if context.store.cancel_requested():
                 return Outcome.CANCELLED
-            batch = _next_batch(context)
+            batch = _next_batch(context, loader)
             if batch is None:
                 _optimize(context, loader)
         _sweep(context, loader)
@@ -93,19 +94,19 @@ def _stopping(context: Context) -> bool:
     return context.should_stop() or context.store.cancel_requested()
 
 
-def _next_batch(context: Context) -> BatchState | None:
+def _next_batch(context: Context, loader: TableLoader | None = None) -> BatchState | None:
     """The batch that was begun and not ended, else a new one of the files that wait, else ``None``."""
     store = context.store
     if (batch := store.open_batch()) is not None:
         return batch
     limits = context.config.limits
     if context.config.destination.write_mode == "overwrite":
-        chosen = _all_pending(context)
+        chosen = Duplicates(context, loader).without(_all_pending(context))
         return store.begin_batch(chosen) if chosen else None
     after = 0
     while waiting := store.pending(limits.files_per_batch, after):
         after = waiting[-1].id
-        readable = _with_shapes(context, waiting)
+        readable = Duplicates(context, loader).without(_with_shapes(context, waiting))
         in_all = store.waiting(BATCHES_AHEAD * limits.files_per_batch)
         if chosen := plan_batch(readable, limits, in_all):
             return store.begin_batch(chosen)

@@ -76,6 +76,7 @@ class LedgerEntry(models.Model):
         indexes = [
             models.Index(fields=["ingestion", "destination_key", "state", "id"], name="ledger_by_state"),
             models.Index(fields=["run", "id"], name="ledger_by_run"),
+            models.Index(fields=["ingestion", "destination_key", "size_bytes"], name="ledger_by_size"),
         ]
 
     def __str__(self) -> str:

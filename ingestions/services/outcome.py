@@ -13,7 +13,7 @@ from django.db.models import F
 from ingestions.engine.ledger import AttemptState, BatchOutcome, FileOutcome, State
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
-from ingestions.services import quarantine
+from ingestions.services import duplicates, quarantine
 
 #: entries a statement, for databases that bound the parameters of one.
 CHUNK = 5000
@@ -144,6 +144,7 @@ class Outcome:
             )
             gone += [entry.pk for entry in earlier if not self._lower(entry, left[entry.pk])]
         self._gone(gone)
+        duplicates.let_wait(self._ledger(), gone, self.now)
 
     def _lower(self, entry: LedgerEntry, count: int) -> int:
         """An earlier file has so many rows left; 0 where it is gone from the totals."""
@@ -154,7 +155,7 @@ class Outcome:
             self.totals.bytes -= entry.size_bytes
         else:
             reason = f"{count} of its {before} rows are left: the others were replaced by batch {self.batch.pk}"
-            self._ledger().filter(pk=entry.pk).update(rows=count, reason=reason)
+            self._ledger().filter(pk=entry.pk).update(rows=count, read_rows=None, reason=reason)
         return count
 
     def _gone(self, gone: Sequence[int]) -> None:

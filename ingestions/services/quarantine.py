@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Case, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from ingestions.engine.ledger import Earlier, Entry, Separated, State
-from ingestions.models import Batch
+from ingestions.models import Batch, Ingestion, LedgerEntry
 from ingestions.models.ledger import LedgerQuerySet
 
 CHUNK = 5000
@@ -78,3 +78,42 @@ def stale(ingestion_id: uuid.UUID, destination_key: str) -> list[str]:
 def swept(ledger: LedgerQuerySet, batch_id: str) -> None:
     ledger.filter(quarantine_batch=batch_id).update(quarantine_batch=None)
     Batch.objects.filter(pk=batch_id).update(separated=False)
+
+
+# ---- looking
+
+
+def bad_files(rows: LedgerQuerySet) -> LedgerQuerySet:
+    """Those of the files that have rows which are kept out of their table, the last ones first."""
+    apart = Q(quarantined_rows__gt=0) | Q(dropped_rows__gt=0)
+    return rows.filter(apart, state__in=[State.LOADED, State.QUARANTINED]).order_by("-id")
+
+
+def kept_out(ingestion: Ingestion) -> list[LedgerEntry]:
+    """Files of the present destination with rows that are kept out of it."""
+    mine = LedgerEntry.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
+    return list(bad_files(mine))
+
+
+def has_table(ingestion: Ingestion) -> bool:
+    """Whether the ledger knows of rows that were ever put into the quarantine table."""
+    batches = Batch.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
+    return batches.filter(Q(separated=True) | Q(quarantined_rows__gt=0)).exists()
+
+
+def differences(
+    files: Sequence[LedgerEntry], found: Mapping[tuple[str, str], int], batches: Mapping[str, str]
+) -> Iterator[tuple[str, int, int]]:
+    """What was counted, the ledger's number and the table's, where the quarantine table and the ledger differ, or the
+    rows of a file do not add up. Rows of batches that are not ours or not ended are no fault of the ledger."""
+    expected = {(str(file.quarantine_batch), file.address): file for file in files if file.quarantined_rows}
+    for pair, file in expected.items():
+        if (there := found.get(pair, 0)) != file.quarantined_rows:
+            yield f"{file.address} (in quarantine)", file.quarantined_rows or 0, there
+    for (batch, address), rows in found.items():
+        if (batch, address) not in expected and batches.get(batch) == Batch.State.LOADED:
+            yield f"{address} (in quarantine)", 0, rows
+    for file in files:
+        added = (file.rows or 0) + (file.quarantined_rows or 0) + (file.dropped_rows or 0)
+        if file.read_rows is not None and added != file.read_rows:
+            yield f"{file.address} (rows read)", file.read_rows, added

@@ -28,13 +28,14 @@ from ingestions.engine.ledger import (
     SchemaChange,
     Separated,
     State,
+    Twin,
     Waiting,
     sources_of,
 )
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
-from ingestions.services import quarantine
+from ingestions.services import duplicates, quarantine
 from ingestions.services.outcome import Outcome
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
@@ -202,6 +203,18 @@ class OrmStore:
             else:
                 run.update(files_skipped=F("files_skipped") + 1)
 
+    def twins(self, entries: Sequence[Entry]) -> Sequence[Twin]:
+        return duplicates.twins(self._ledger(), entries)
+
+    def set_checksums(self, checksums: Mapping[int, str]) -> None:
+        with self._fenced():
+            duplicates.set_checksums(self._ledger(), checksums)
+
+    def duplicate(self, entry_id: int, original: Twin) -> None:
+        with self._fenced():
+            if duplicates.skip(self._ledger(), entry_id, original, run_id=self.run_id, now=self._now()):
+                Run.objects.filter(pk=self.run_id).update(files_skipped=F("files_skipped") + 1)
+
     def open_batch(self) -> BatchState | None:
         batch = (
             Batch.objects.filter(
@@ -359,7 +372,7 @@ class OrmStore:
 
 def _entry(row: LedgerEntry) -> Entry:
     shape = Shape.from_json(row.shape) if row.shape else None
-    return Entry(row.pk, row.remote_file(), State(row.state), shape, str(row.quarantine_batch or ""))
+    return Entry(row.pk, row.remote_file(), State(row.state), shape, str(row.quarantine_batch or ""), row.checksum)
 
 
 def _attempt(row: Attempt) -> AttemptState:

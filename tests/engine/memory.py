@@ -26,6 +26,7 @@ from ingestions.engine.ledger import (
     SchemaChange,
     Separated,
     State,
+    Twin,
     Waiting,
     check_transition,
 )
@@ -208,6 +209,9 @@ class MemoryLoader:
 
     def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
         return {}
+
+    def hashes(self, files: Sequence[Twin]) -> Mapping[int, str]:
+        return {each.id: self.source.files[each.file.address].hex() for each in files}
 
     def compare_less(self) -> None:
         pass
@@ -496,6 +500,15 @@ class MemoryStore:
 
     def earlier(self, entries: Sequence[Entry]) -> Sequence[Earlier]:
         return []
+
+    def twins(self, entries: Sequence[Entry]) -> Sequence[Twin]:
+        return []
+
+    def set_checksums(self, checksums: Mapping[int, str]) -> None:
+        self._write("checksums")
+
+    def duplicate(self, entry_id: int, original: Twin) -> None:
+        self._write("duplicate")
 
     def separate(self, batch: BatchState, rows: Sequence[Separated]) -> None:
         self._write("separate")

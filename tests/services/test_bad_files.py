@@ -20,6 +20,7 @@ from ingestions.engine.loader.loader import SparkTableLoader
 from ingestions.models import Attempt, LedgerEntry, RunError
 from ingestions.services.files import file_retry
 from tests.services.local_feed import LocalFeed
+from tests.support.s3 import S3Server
 
 pytestmark = [pytest.mark.spark, pytest.mark.django_db(transaction=True)]
 NewFeed = Callable[..., LocalFeed]
@@ -185,3 +186,39 @@ def test_a_retried_file_is_looked_at_anew(new_feed: NewFeed) -> None:
     file_retry(file=entry)
     assert feed.run().files_failed == 1
     assert feed.states()["co:lon.csv"] == "FAILED"
+
+
+@pytest.mark.cloud
+def test_a_file_that_the_store_refuses_since_it_was_listed_is_set_aside(
+    spark_server: EmbeddedServer, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all of them are refused, that is no file's fault: nothing is set aside, and the run fails."""
+    bucket = s3_server.create_bucket()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        s3_server.put(bucket, f"in/{name}", f"id\n{ord(name[0])}\n".encode())
+    source = {"type": "s3", "path": f"s3://{bucket}/in/", "credentials": s3_server.credentials()}
+    feed = LocalFeed(tmp_path, spark_server.url, source=source)
+    stage = SparkTableLoader.stage
+    refused = [f"arn:aws:s3:::{bucket}/in/*"]
+
+    def late(self: SparkTableLoader, *args: Any, **kwargs: Any) -> Any:
+        policy = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": refused}
+        s3_server.s3.put_bucket_policy(
+            Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+        )
+        return stage(self, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SparkTableLoader, "stage", late)
+        assert feed.run().status == "failed"
+        assert set(feed.states().values()) == {"DISCOVERED"}
+        s3_server.s3.delete_bucket_policy(Bucket=bucket)
+        refused[:] = [f"arn:aws:s3:::{bucket}/in/b.csv"]
+        assert feed.run().status == "partial"
+    assert feed.states() == {"a.csv": "LOADED", "b.csv": "FAILED", "c.csv": "LOADED"}
+    entry = LedgerEntry.objects.get(ingestion=feed.ingestion, address__endswith="b.csv")
+    assert entry.error_code == "file_access_denied"
+    s3_server.s3.delete_bucket_policy(Bucket=bucket)
+    file_retry(file=entry)
+    assert feed.run().files_loaded == 1
+    assert feed.verify().ok

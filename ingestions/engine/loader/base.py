@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from autoloader.lib.errors import FatalError, FileError, TransientError
 from ingestions.engine.formats.shape import Shape
-from ingestions.engine.ledger import AttemptState, Entry
+from ingestions.engine.ledger import AttemptState, Entry, Twin
 
 #: columns that we add, in this order, after the feed's own.
 SOURCE_FILE = "_source_file"
@@ -235,6 +235,10 @@ class TableLoader(Protocol):
     def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
         """Address → what is wrong, for files whose bytes are no text in the encoding they are read with. The others
         are not suspected again."""
+
+    def hashes(self, files: Sequence[Twin]) -> Mapping[int, str]:
+        """Id → SHA-256 of the content, for those that are still the versions that are meant. FileError for one that
+        cannot be read."""
 
     def compare_less(self) -> None:
         """From now on less of a file is compared with the ledger while it is read: its size and time; its size;

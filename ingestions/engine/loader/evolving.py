@@ -12,8 +12,8 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import FatalError, FileError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
-from ingestions.engine.ledger import Entry
-from ingestions.engine.loader import ddl, trial
+from ingestions.engine.ledger import Entry, Twin
+from ingestions.engine.loader import contents, ddl, trial
 from ingestions.engine.loader.base import (
     DROP_TAG,
     METADATA_COLUMNS,
@@ -173,6 +173,12 @@ class EvolvingTable(IcebergTable):
             return self.texts.misencoded(by_shape(entries))
         except Exception as error:
             raise self.read_failed(error, addresses, "looking at the files' bytes") from error
+
+    def hashes(self, files: Sequence[Twin]) -> Mapping[int, str]:
+        try:
+            return contents.hashes(self.readers, files)
+        except Exception as error:
+            raise self.read_failed(error, [each.file.address for each in files], "comparing files") from error
 
     def compare_less(self) -> None:
         self.readers.versions.compare_less()

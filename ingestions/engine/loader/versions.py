@@ -16,7 +16,7 @@ import pyspark.sql.connect.functions as F
 from ingestions.engine.ledger import Entry
 from ingestions.engine.loader.convert import Expression
 from ingestions.engine.loader.rows import OTHER
-from ingestions.engine.sources.base import SparkAccess
+from ingestions.engine.sources.base import RemoteFile, SparkAccess
 
 #: joins size and time to one number; the largest object times it is still a whole number of 64 bits.
 _FACTOR = 1_000_003
@@ -37,7 +37,7 @@ class Versions:
     @contextmanager
     def of(self, entries: Sequence[Entry]) -> Iterator[None]:
         """Inside, frames are made that fail where a file is none of these versions."""
-        self._known = frozenset(self._number(entry) for entry in entries)
+        self._known = frozenset(self._number(entry.file) for entry in entries)
         try:
             yield
         finally:
@@ -47,18 +47,25 @@ class Versions:
         """``address``, or an error that names it."""
         if not self._known or not self._compared:
             return address
-        number = F.col("_metadata.file_size")
-        if self._compared == 2:
-            time = F.expr("unix_micros(_metadata.file_modification_time)")
-            number = number * F.lit(_FACTOR) + F.floor(time / F.lit(self._unit))
-        number = number.cast("bigint")
-        return F.when(number.isin(*self._known), address).otherwise(
+        return F.when(self._read().isin(*self._known), address).otherwise(
             F.raise_error(F.concat(F.lit(f"{OTHER} "), address))
         )
 
-    def _number(self, entry: Entry) -> int:
-        size = entry.file.size_bytes
+    def same(self, files: Sequence[RemoteFile]) -> Expression:
+        """Whether what is read is one of these versions."""
+        return self._read().isin(*{self._number(file) for file in files}) if self._compared else F.lit(True)
+
+    def _read(self) -> Expression:
+        """Size and time of the file that a row comes from, as one number."""
+        size = F.col("_metadata.file_size")
         if self._compared < 2:
             return size
-        micros = (entry.file.modified_at - _EPOCH) // timedelta(microseconds=1)
+        time = F.expr(f"unix_micros(_metadata.file_modification_time) div {self._unit:d}")
+        return size * F.lit(_FACTOR) + time
+
+    def _number(self, file: RemoteFile) -> int:
+        size = file.size_bytes
+        if self._compared < 2:
+            return size
+        micros = (file.modified_at - _EPOCH) // timedelta(microseconds=1)
         return size * _FACTOR + micros // self._unit
