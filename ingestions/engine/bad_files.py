@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: files that are read through in one job. More make fewer jobs, and each bad one spoils the reading of the others.
 TOGETHER = 32
+#: times that a batch may be staged again for a suspicion about one of its files.
+MOST_SUSPICIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class BadFiles:
     context: Context
     loader: TableLoader
     failures: int = field(default=0)
+    suspicions: int = field(default=0)
 
     def found(self, error: FileError, entries: Sequence[Entry]) -> list[Aside]:
         """The files to leave out after an attempt that ended with ``error``; ``[]`` where it may be tried again as it
@@ -48,10 +51,11 @@ class BadFiles:
         named = next((entry for entry in entries if entry.file.address == error.path), None)
         if named is None:
             raise error
-        if error.code == MISENCODED:
-            return self._misencoded(entries)
-        if error.code == CHANGED:
-            return self._changed(entries)
+        if error.code in (MISENCODED, CHANGED):
+            self.suspicions += 1
+            if self.suspicions > MOST_SUSPICIONS:
+                raise error
+            return self._misencoded(entries) if error.code == MISENCODED else self._changed(entries)
         self.failures += 1
         errors = {named.id: error}
         if self.failures > 1 or error.code == DENIED:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, SchemaStop, TransientError
+from ingestions.engine import earlier
 from ingestions.engine.bad_files import Aside, BadFiles
 from ingestions.engine.bad_rows import BadRows
 from ingestions.engine.context import Context
@@ -21,7 +22,6 @@ from ingestions.engine.ledger import (
     Earlier,
     FileOutcome,
     SchemaChange,
-    State,
 )
 from ingestions.engine.loader.base import (
     Audit,
@@ -128,7 +128,7 @@ class BatchLoad:
     def _prepare_and_try(self) -> _Verdict:
         """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
         self._check_whole()
-        self.earlier = self._replaced()
+        self.earlier = earlier.replaced(self.context, self.batch.entries)
         self._phase("comparing columns")
         self._evolve()
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
@@ -154,7 +154,7 @@ class BatchLoad:
         attempt = replace(attempt, base_snapshot_id=base)
         found = self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
-            left = self.loader.rows_left(_pairs(self.earlier))
+            left = self.loader.rows_left(earlier.in_table(self.earlier))
             self._loaded(
                 attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), left, adopted=True
             )
@@ -163,7 +163,7 @@ class BatchLoad:
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("writing rows")
-        plan = Plan(bool(self.bad_rows.separated), _pairs(self.earlier))
+        plan = Plan(bool(self.bad_rows.separated), earlier.in_table(self.earlier))
         staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt, plan=plan)
         audit = Audit({})
         if staged.snapshot_id is not None:
@@ -179,7 +179,7 @@ class BatchLoad:
             return _Verdict.CANCELLED
         self._phase("publishing rows")
         self.store.fence()
-        self.batch = self.bad_rows.settle(self.batch, self._unquarantined())
+        self.batch = self.bad_rows.settle(self.batch, earlier.in_quarantine(self.batch, self.earlier))
         self.publishing = True
         self.loader.publish(attempt, staged)
         self._loaded(attempt, audit, staged, {})
@@ -190,27 +190,10 @@ class BatchLoad:
         if found := self.bad_rows.too_bad(audit, staged, attempt, self.batch.entries):
             self._leave_out(found)
             return _Verdict.FILES_LEFT_OUT
-        if self.bad_rows.separate(self.batch, audit, staged, attempt, self._unquarantined()):
+        if self.bad_rows.separate(self.batch, audit, staged, attempt, earlier.in_quarantine(self.batch, self.earlier)):
             self.batch = replace(self.batch, separated=True)
             return _Verdict.ROWS_LEFT_OUT
         return None
-
-    def _replaced(self) -> Sequence[Earlier]:
-        """Versions whose place this batch takes: with ``overwritten: replace`` every one that is loaded, else those of
-        which only the quarantine table has rows."""
-        found = self.store.earlier(self.batch.entries)
-        if self.context.config.format.overwritten == "replace":
-            return found
-        return [each for each in found if each.state == State.QUARANTINED]
-
-    def _unquarantined(self) -> frozenset[tuple[str, str]]:
-        """What leaves the quarantine table with this batch, as (batch id, address)."""
-        own = {
-            (entry.quarantined_in, entry.file.address)
-            for entry in self.batch.entries
-            if entry.quarantined_in not in ("", self.batch.id)
-        }
-        return frozenset(own | {(each.quarantined_in, each.address) for each in self.earlier if each.quarantined_in})
 
     def _phase(self, step: str) -> None:
         """At most 60 characters: what is done, and to how much."""
@@ -395,11 +378,6 @@ class BatchLoad:
     def _drop(self, branch: str) -> None:
         self.loader.drop_branch(branch)
         self.store.branch_swept(branch)
-
-
-def _pairs(earlier: Sequence[Earlier]) -> frozenset[tuple[str, str]]:
-    """(batch id, address) of those that have rows in the table."""
-    return frozenset((each.batch_id, each.address) for each in earlier if each.rows)
 
 
 def _size(count: float) -> str:

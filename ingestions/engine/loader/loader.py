@@ -234,7 +234,8 @@ class SparkTableLoader(EvolvingTable):
         try:
             return Quarantine(self).first(self.staged_rows(staged, attempt, entries), entries)
         except Exception as error:
-            raise commit_failure(error, "looking at malformed rows") from error
+            addresses = [entry.file.address for entry in entries]
+            raise self.read_failed(error, addresses, "looking at malformed rows") from error
 
     def quarantine(
         self,
@@ -364,6 +365,8 @@ class SparkTableLoader(EvolvingTable):
             self.spark.sql(f"ALTER TABLE {self.table} DROP BRANCH IF EXISTS {identifier(branch)}")
             if self.mode() is not None:
                 StagingTable(self, branch).drop()
+            if self.config.format.bad_rows == "quarantine" and branch not in self._plans:  # of another worker
+                Quarantine(self).drop_branch(branch)
 
         try:
             self.committed(run, f"dropping the branch {branch}")

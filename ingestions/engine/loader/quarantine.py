@@ -115,7 +115,8 @@ class Quarantine:
             counted = there.groupBy(SOURCE_FILE).agg(F.count(F.lit(1)).alias("n")).collect()
             return {row[SOURCE_FILE]: row["n"] for row in counted}
 
-        return self._published(attempt.branch, change, f"putting malformed rows into {self.key}")
+        addresses = [entry.file.address for entry in entries]
+        return self._published(attempt.branch, change, addresses, f"putting malformed rows into {self.key}")
 
     def remove(self, batches: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
         """Done already is done; so is what never was."""
@@ -149,7 +150,9 @@ class Quarantine:
             f"creating {self.key}",
         )
 
-    def _published(self, branch: str, change: Callable[[], dict[str, int]], what: str) -> dict[str, int]:
+    def _published(
+        self, branch: str, change: Callable[[], dict[str, int]], addresses: Sequence[str], what: str
+    ) -> dict[str, int]:
         """``change`` on a branch of its own, then main moved to it: whoever comes late finds that it has moved."""
         quoted = identifier(branch)
 
@@ -161,8 +164,8 @@ class Quarantine:
         self.loader.committed(opened, what)
         try:
             result = change()
-        except Exception as error:
-            raise commit_failure(error, what) from error
+        except Exception as error:  # the files are read once more for their lines
+            raise self.loader.read_failed(error, addresses, what) from error
         catalog, *table = self._parts
         self.loader.committed(
             lambda: self.spark.sql(
@@ -171,8 +174,19 @@ class Quarantine:
             ).collect(),
             what,
         )
-        self.loader.committed(lambda: self.spark.sql(f"ALTER TABLE {self.name} DROP BRANCH IF EXISTS {quoted}"), what)
+        self._drop_branch(branch)
         return result
+
+    def drop_branch(self, branch: str) -> None:
+        """What a worker that died has left of an attempt."""
+        if self.exists:
+            self._drop_branch(branch)
+
+    def _drop_branch(self, branch: str) -> None:
+        self.loader.committed(
+            lambda: self.spark.sql(f"ALTER TABLE {self.name} DROP BRANCH IF EXISTS {identifier(branch)}"),
+            f"dropping the branch {branch} of {self.key}",
+        )
 
     # ---- the rows
 

@@ -187,6 +187,8 @@ class _Rows:
     def odd(self) -> Expression:
         """Whether the row holds the character that a decoder writes in place of bytes that are no text. What stands in
         a column that is no text is right, or rescued."""
+        if self.filled and all(each.type is not None for each in self.filled):
+            return F.lit(False)  # its texts were never bytes in an encoding that somebody chose
         looked = [
             F.contains(F.col(each.name), F.lit(REPLACEMENT))
             for each, type_ in zip(self.filled, self.types, strict=True)
