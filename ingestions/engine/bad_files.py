@@ -8,7 +8,7 @@ bad one costs a small job that ends where it is met.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoloader.lib.errors import AccessError, FileError
@@ -57,11 +57,13 @@ class BadFiles:
                 raise error
             return self._misencoded(entries) if error.code == MISENCODED else self._changed(entries)
         self.failures += 1
-        errors = {named.id: error}
-        if self.failures > 1 or error.code == DENIED:
-            errors |= self._read_through([entry for entry in entries if entry is not named])
-        if len(entries) > 1 and all(_denied(errors.get(entry.id)) for entry in entries):
-            raise AccessError(error.code, error.message, error.hint)
+        errors = {named.id: self._judged(error)}
+        others = [entry for entry in entries if entry is not named]
+        if _denied(errors[named.id]):
+            errors |= {entry.id: refused for entry in others if (refused := self._refused(entry.file.address))}
+        if self.failures > 1:
+            errors |= self._read_through([entry for entry in others if entry.id not in errors])
+        _refuse_all(entries, errors)
         return [Aside(entry, State.FAILED, errors[entry.id]) for entry in entries if entry.id in errors]
 
     def unnamed(self, error: Unnamed, entries: Sequence[Entry]) -> list[Aside]:
@@ -71,6 +73,19 @@ class BadFiles:
         if not errors or (len(entries) > 1 and len(errors) == len(entries)):
             raise error
         return [Aside(entry, State.FAILED, errors[entry.id]) for entry in entries if entry.id in errors]
+
+    def _judged(self, error: FileError) -> FileError:
+        """Spark says only that it could not read a file; that it is refused, or has gone, is what the store says."""
+        return (self._refused(error.path) or error) if error.code == "file_unreadable" else error
+
+    def _refused(self, address: str) -> FileError | None:
+        try:
+            self.context.source.read_range(address, 0, 1)
+        except AccessError as refused:
+            return FileError(DENIED, refused.message, refused.hint, path=address)
+        except FileError as gone:
+            return gone
+        return None
 
     # ---- suspicions
 
@@ -108,7 +123,11 @@ class BadFiles:
         """Entry id → what is wrong with it."""
         found: dict[int, FileError] = {}
         for start in range(0, len(entries), TOGETHER):
-            found |= _part(self.loader.read_through, entries[start : start + TOGETHER])
+            part = entries[start : start + TOGETHER]
+            bad = _part(self.loader.read_through, part)
+            found |= {id_: self._judged(error) for id_, error in bad.items()}
+            if not start:
+                _refuse_all(part, found)
         logger.info("files read through", extra={"files": len(entries), "bad": len(found)})
         return found
 
@@ -138,6 +157,13 @@ def _part(read: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> 
         else:
             break
     return found
+
+
+def _refuse_all(entries: Sequence[Entry], errors: Mapping[int, FileError]) -> None:
+    """Raises AccessError where all of several files are refused: that is no file's fault."""
+    if len(entries) > 1 and all(_denied(errors.get(entry.id)) for entry in entries):
+        error = errors[entries[0].id]
+        raise AccessError(error.code, error.message, error.hint)
 
 
 def _denied(error: FileError | None) -> bool:

@@ -34,13 +34,6 @@ def _bad_rows(given: IngestionConfig) -> Iterator[tuple[str, str, str, str]]:
             RowsLimit.parse(format_.bad_rows_limit)
         except ConfigError as error:
             yield field, error.code, error.message, error.hint
-        if format_.bad_rows == "rescue":
-            yield (
-                field,
-                "contradiction",
-                "A limit is given, and every malformed row is kept (bad_rows “rescue”).",
-                "Set bad_rows to fail, quarantine or drop, or leave the limit out.",
-            )
     if format_.bad_rows != "rescue" and format_.type not in ("csv", "json"):
         yield (
             "format.bad_rows",

@@ -40,7 +40,7 @@ def test_what_is_no_limit_is_refused(limit: Any) -> None:
 @pytest.mark.parametrize(
     ("format_", "destination", "field"),
     [
-        ({"bad_rows_limit": 5}, {}, "format.bad_rows_limit"),
+        ({"bad_rows_limit": 5}, {}, None),
         ({"bad_rows": "fail", "bad_rows_limit": "lots"}, {}, "format.bad_rows_limit"),
         ({"type": "parquet", "bad_rows": "drop"}, {}, "format.bad_rows"),
         ({"overwritten": "replace"}, {"write_mode": "overwrite"}, "format.overwritten"),

@@ -211,7 +211,8 @@ def test_a_file_that_the_store_refuses_since_it_was_listed_is_set_aside(
     with monkeypatch.context() as patched:
         patched.setattr(SparkTableLoader, "stage", late)
         assert feed.run().status == "failed"
-        assert set(feed.states().values()) == {"DISCOVERED"}
+        told = LedgerEntry.objects.filter(ingestion=feed.ingestion).values_list("state", "error_code", "reason")
+        assert set(told) == {("DISCOVERED", "", "")}
         s3_server.s3.delete_bucket_policy(Bucket=bucket)
         refused[:] = [f"arn:aws:s3:::{bucket}/in/b.csv"]
         assert feed.run().status == "partial"

@@ -92,18 +92,18 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
                 path=address,
             )
         return translated
-    if address and _is_corrupt(class_, text):
-        return FileError(
-            "file_unreadable",
-            f"Spark cannot read {address}: {_cause(text) or short_message(error)}",
-            "Check that the file is complete and of the format that the ingestion says.",
-            path=address,
-        )
     if address and isinstance(translated, AccessError) and not class_.startswith("PATH_NOT_FOUND"):
         return FileError(
             DENIED,
             f"The store does not let the cluster read {address}.",
             "Give the credentials the right to read it, then retry the file.",
+            path=address,
+        )
+    if address and _is_corrupt(class_, text):
+        return FileError(
+            "file_unreadable",
+            f"Spark cannot read {address}: {_cause(text) or short_message(error)}",
+            "Check that the file is complete and of the format that the ingestion says.",
             path=address,
         )
     if type(translated) is FatalError and (

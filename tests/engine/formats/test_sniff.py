@@ -71,13 +71,13 @@ def test_a_delimiter_inside_of_quotes_is_none() -> None:
 
 def test_a_given_delimiter_counts_whatever_the_file_looks_like() -> None:
     assert names("a,b;c\n1,2;3\n", delimiter=";") == ["a,b", "c"]
-    assert names("a\tb\n", delimiter="\\t") == ["a", "b"]
+    assert names("a\tb\n1\t2\n", delimiter="\\t") == ["a", "b"]
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", ""])
 def test_marks_and_line_ends_are_no_part_of_a_name(mark: str, end: str) -> None:
-    assert names(f'{mark}"id",name{end}') == ["id", "name"]
+    assert names(f'{mark}"id",name{end or chr(10)}1,2{end}') == ["id", "name"]
 
 
 def test_a_header_may_hold_line_breaks_and_quotes() -> None:
