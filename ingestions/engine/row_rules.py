@@ -34,7 +34,7 @@ def _bad_rows(given: IngestionConfig) -> Iterator[tuple[str, str, str, str]]:
             RowsLimit.parse(format_.bad_rows_limit)
         except ConfigError as error:
             yield field, error.code, error.message, error.hint
-    if format_.bad_rows != "rescue" and format_.type not in ("csv", "json"):
+    if format_.bad_rows != "rescue" and format_.type not in ("csv", "json", "xml", "auto"):
         yield (
             "format.bad_rows",
             "contradiction",

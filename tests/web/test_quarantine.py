@@ -15,7 +15,7 @@ def test_a_run_and_a_file_show_their_malformed_rows_and_where_these_are(browser:
         read_rows=1103, quarantined_rows=1003, dropped_rows=0, quarantine_batch=file.batch_id
     )
     Run.objects.filter(pk=run.pk).update(rows_quarantined=1003)
-    Batch.objects.filter(pk=file.batch_id).update(quarantined_rows=1003)
+    Batch.objects.filter(run=run).update(quarantined_rows=1003)
     assert "1,003 more in quarantine" in text(browser, f"/runs/{run.pk}/")
     assert "1,003 in quarantine" in text(browser, f"/ingestions/{ingestion.pk}/files/")
     page = text(browser, f"/files/{file.pk}/")

@@ -24,6 +24,7 @@ from ingestions.engine.loader.base import (
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
+from ingestions.engine.loader.forms import Forms
 from ingestions.engine.loader.infer import Inference
 from ingestions.engine.loader.matching import Rules, is_reserved, unmatched
 from ingestions.engine.loader.readers import Readers
@@ -48,7 +49,11 @@ class EvolvingTable(IcebergTable):
         self.maker = maker
         self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
         self.readers = Readers(spark, config, access, self.rules, weigh)
-        self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
+        self.converter = Converter(
+            zone_shifts=config.format.timezone.upper() != "UTC",
+            end=uuid.uuid4().hex,
+            forms=Forms.of(config.format.options),
+        )
         self.texts = Texts(self.readers)
         self.well_formed = False  # whether malformed rows are left out of the batch that is staged
         self.our_columns_there = False  # as far as this loader has seen

@@ -8,13 +8,14 @@ of a branch. A batch that is given up has its rows swept.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import pyspark.sql.connect.functions as F
 from pyspark.sql.connect.window import Window
 
 from autoloader.lib.errors import ConfigError
+from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import AttemptState, Entry
 from ingestions.engine.loader import counts, ddl, lines
 from ingestions.engine.loader.base import (
@@ -26,6 +27,7 @@ from ingestions.engine.loader.base import (
     SOURCE_FILE,
     BadRow,
 )
+from ingestions.engine.loader.evolving import by_shape
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.replacing import of
 from ingestions.engine.loader.rows import CORRUPT_RECORD
@@ -47,6 +49,7 @@ COLUMNS = (
 #: batches and files that are named in one statement.
 _NAMED = 1000
 _WIDE = ("UTF-16", "UTF-32")
+_FOUND = ("source_file", "modified_at", "raw", "reason")
 #: stands for a line that is not known.
 _LAST = 2**62
 
@@ -195,7 +198,7 @@ class Quarantine:
         values = {
             SOURCE_FILE: F.col("source_file"),
             "_line": F.col("line"),
-            "_reason": self._reason(F.col("raw")),
+            "_reason": F.col("reason"),
             "_raw": F.col("raw"),
             FILE_MODIFIED_AT: F.col("modified_at"),
             BATCH_ID: F.lit(batch_id),
@@ -204,12 +207,12 @@ class Quarantine:
         found = self._numbered(rows, entries)
         return found.select(*(values[name].cast(type_).alias(name) for name, type_ in COLUMNS))
 
-    def _reason(self, raw: Any) -> Any:
-        if self.loader.config.format.type != "json":
+    def _reason(self, shape: Shape, raw: Any) -> Any:
+        if shape.format == "csv":
             return F.lit("malformed: its fields are not those of the header")
         twice = self.loader.converter.objects(raw).isNotNull()
         return F.when(twice, F.lit("malformed: a name stands in it twice")).otherwise(
-            F.lit("malformed: it is no JSON object")
+            F.lit(f"malformed: it is no {'JSON object' if shape.format == 'json' else 'record'}")
         )
 
     def first(self, rows: Any, entries: Sequence[Entry]) -> dict[str, BadRow]:
@@ -222,27 +225,29 @@ class Quarantine:
         }
 
     def _numbered(self, rows: Any, entries: Sequence[Entry]) -> Any:
-        """Columns ``source_file``, ``modified_at``, ``raw`` and ``line``, null where it is not known. The lines are
-        those of the files themselves, read once more; of equal lines the first malformed row takes the first."""
-        addresses = [entry.file.address for entry in entries]
+        """Columns ``source_file``, ``modified_at``, ``raw``, ``reason`` and ``line``, null where it is not known. The
+        lines are those of the files themselves, read once more; of equal lines the first malformed row takes the first.
+        """
+        frames = [self._of_shape(rows, shape, addresses) for shape, addresses in by_shape(entries).items()]
+        return reduce(lambda one, other: one.union(other), frames)
+
+    def _of_shape(self, rows: Any, shape: Shape, addresses: Sequence[str]) -> Any:
         raw = F.from_json(F.col(RESCUED_DATA), "map<string,string>")[CORRUPT_RECORD]
         bad = rows.where(counts.malformed() & F.col(SOURCE_FILE).isin(addresses)).select(
             F.col(SOURCE_FILE).alias("source_file"), F.col(FILE_MODIFIED_AT).alias("modified_at"), raw.alias("raw")
         )
-        bad = bad.select("*", _key(F.col("raw")).alias("key"))
+        bad = bad.select("*", self._reason(shape, F.col("raw")).alias("reason"), _key(F.col("raw")).alias("key"))
         bad = bad.select("*", _nth("raw").alias("nth"))
-        readable = [entry.file.address for entry in entries if not _wide(entry)]
-        if not readable:
-            return bad.select("*", F.lit(None).cast("bigint").alias("line"))
-        encoding = entries[0].shape.option("encoding", "UTF-8") if entries[0].shape else "UTF-8"
-        there = lines.numbered(self.loader.readers, readable)
+        encoding = shape.option("encoding", "UTF-8").upper()
+        if encoding.startswith(_WIDE) or shape.format not in ("csv", "json"):
+            return bad.select(*_FOUND, F.lit(None).cast("int").alias("line"))
+        there = lines.numbered(self.loader.readers, shape, addresses)
         text = F.col("value")
-        if not encoding.upper().startswith(("UTF", "US-ASCII", "ASCII")):
+        if not encoding.startswith(("UTF", "US-ASCII", "ASCII")):
             text = F.decode(text.cast("binary"), encoding)
         there = there.select("source_file", "line", _key(text).alias("key"))
         there = there.select("*", _nth("line").alias("nth"))
-        joined = bad.join(there, ["source_file", "key", "nth"], "left")
-        return joined.select("source_file", "modified_at", "raw", "line")
+        return bad.join(there, ["source_file", "key", "nth"], "left").select(*_FOUND, "line")
 
 
 def _key(text: Any) -> Any:
@@ -252,10 +257,6 @@ def _key(text: Any) -> Any:
 
 def _nth(order: str) -> Any:
     return F.row_number().over(Window.partitionBy("source_file", "key").orderBy(order))
-
-
-def _wide(entry: Entry) -> bool:
-    return entry.shape is not None and entry.shape.option("encoding").upper().startswith(_WIDE)
 
 
 def _conditions(batches: Collection[str], pairs: Collection[tuple[str, str]]) -> list[str]:

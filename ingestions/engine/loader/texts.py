@@ -10,6 +10,7 @@ import pyspark.sql.connect.functions as F
 
 from autoloader.lib.errors import FileError
 from ingestions.engine.formats.shape import Shape
+from ingestions.engine.loader import csv_rows
 from ingestions.engine.loader.base import MISENCODED
 from ingestions.engine.loader.convert import any_of
 from ingestions.engine.loader.lines import numbered
@@ -43,21 +44,21 @@ class Texts:
             encoding = shape.option("encoding", "UTF-8")
             if shape.format not in ("csv", "json") or encoding.upper().startswith(_WIDE):
                 continue
-            bad = self._lines(addresses) if encoding.upper() in _UTF_8 else self._values(shape, addresses)
+            bad = self._lines(shape, addresses) if encoding.upper() in _UTF_8 else self._values(shape, addresses)
             found |= {address: _fault(address, encoding, line) for address, line in bad.items()}
         self.trusted |= {each for addresses in groups.values() for each in addresses if each not in found}
         return found
 
-    def _lines(self, addresses: Sequence[str]) -> dict[str, int | None]:
+    def _lines(self, shape: Shape, addresses: Sequence[str]) -> dict[str, int | None]:
         """File → its first line that is no UTF-8."""
-        rows = numbered(self.readers, addresses)
+        rows = numbered(self.readers, shape, addresses)
         bytes_ = F.decode(F.col("value").cast("binary"), "ISO-8859-1")
         return _first(rows.where(~bytes_.rlike(_VALID)))
 
     def _values(self, shape: Shape, addresses: Sequence[str]) -> dict[str, int | None]:
         if shape.format != "csv":
             return {}
-        texts = self.readers.csv_texts(shape, addresses)
+        texts = csv_rows.texts(self.readers, shape, addresses)
         odd = any_of(
             [
                 F.coalesce(F.contains(F.col(f"c{at}"), F.lit(REPLACEMENT)), F.lit(False))
