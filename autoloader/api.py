@@ -21,6 +21,7 @@ from ingestions.api import (
     quarantine,
     refresh,
     runs,
+    schema,
     tokens,
 )
 from ingestions.api.parsing import StrictParser
@@ -93,6 +94,7 @@ api.add_router("/ingestions", refresh.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
 api.add_router("", quarantine.router)
+api.add_router("", schema.router)
 api.add_router("", exchange.router)
 api.add_router("/clusters", clusters.router)
 api.add_router("/tokens", tokens.router)

@@ -76,6 +76,7 @@ class Metadata(Answer):
     last_run_time: Instant | None
     next_run_time: Instant | None
     schema_version: int | None
+    schema_changes_pending: int = Field(description="Changes that wait for a decision; the ingestion needs review.")
     estimated_monthly_cost: float | None
 
 
@@ -127,10 +128,12 @@ class RunMetrics(Answer):
     files_processed: int
     files_failed: int
     files_skipped: int
+    files_held: int = Field(description="They wait for a decision about the schema.")
     records_ingested: int
     records_rescued: int
     records_quarantined: int = Field(description="Malformed rows that were put into the quarantine table.")
     records_dropped: int = Field(description="Malformed rows that were dropped.")
+    values_dropped: int = Field(description="Of columns that the table is not to have (mode `none`).")
     bytes_read: int
     bytes_written: int
     duration_seconds: float
@@ -248,25 +251,9 @@ class FileAnswer(Answer):
     quarantined_rows: int | None
     dropped_rows: int | None
     duplicate_of: int | None = Field(description="The file with the same content that is loaded.")
+    dropped_values: int | None
     discovered_at: Instant
     state_changed_at: Instant
-
-
-class QuarantineAnswer(Answer):
-    """A file with malformed rows that are kept out of its table: read = in the table + quarantined + dropped."""
-
-    file_id: int
-    path: str
-    state: State
-    ingestion_id: Id
-    run_id: Id | None
-    batch_id: Id | None
-    read_rows: int | None
-    rows: int | None
-    quarantined_rows: int
-    dropped_rows: int
-    table: str | None = Field(description="Where its quarantined rows are: file, line, reason and text of each.")
-    query: str | None = Field(description="SQL that shows these rows.")
 
 
 class AttemptAnswer(Answer):

@@ -6,40 +6,25 @@ Each attempt has a branch of its own and can end anywhere; the next one starts b
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, SchemaStop, TransientError
+from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, TransientError
 from ingestions.engine import earlier
 from ingestions.engine.bad_files import Aside, BadFiles
 from ingestions.engine.bad_rows import BadRows
 from ingestions.engine.context import Context
-from ingestions.engine.ledger import (
-    AttemptState,
-    BatchOutcome,
-    BatchState,
-    Earlier,
-    FileOutcome,
-    SchemaChange,
-)
-from ingestions.engine.loader.base import (
-    Audit,
-    Column,
-    FileCount,
-    LostRace,
-    Plan,
-    Staged,
-    TableLoader,
-    TableState,
-    Unnamed,
-)
+from ingestions.engine.evolve import ROWS, Evolution
+from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, Earlier, FileOutcome
+from ingestions.engine.loader.base import Audit, FileCount, LostRace, Plan, Staged, TableLoader, Unnamed
 
 logger = logging.getLogger(__name__)
 
 #: publishes lost to a foreign writer after which the run fails and says so.
 MAX_LOST_RACES = 5
-#: times a batch may be staged again because its own files brought new columns (each adds at least one).
+#: times a batch may be staged again because of what its own files brought (each changes the table or the batch).
 MAX_EVOLUTIONS = 20
 
 
@@ -47,7 +32,7 @@ class _Verdict(Enum):
     """How an attempt ended that raised nothing."""
 
     LOADED = "published"
-    EVOLVED = "given up: the files brought new columns"
+    EVOLVED = "given up: the files brought what the table had not"
     FILES_LEFT_OUT = "given up: files are left out for their malformed rows"
     ROWS_LEFT_OUT = "given up: its malformed rows are kept out of the table"
     CANCELLED = "given up: the run was cancelled"
@@ -62,11 +47,13 @@ class BatchLoad:
         self.loader = loader
         self.batch = batch
         self.started = context.monotonic()
-        self.ddl: list[str] = []
         self.bad_files = BadFiles(context, loader)
         self.bad_rows = BadRows(context, loader)
         #: earlier versions of its files that it takes the place of.
         self.earlier: Sequence[Earlier] = ()
+        self.evolution = Evolution(context, loader, batch)
+        #: address → name → values that are left out of the table.
+        self.dropped: dict[str, dict[str, int]] = {}
         #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
         self.publishing = False
         #: whether it is known that no earlier attempt has published the batch; only then may its files wait again.
@@ -130,7 +117,9 @@ class BatchLoad:
         self._check_whole()
         self.earlier = earlier.replaced(self.context, self.batch.entries)
         self._phase("comparing columns")
-        self._evolve()
+        self._rest(self.evolution.prepare(self.batch))
+        if not self.batch.entries:
+            return _Verdict.EVOLVED
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
         try:
             verdict = self._attempt(attempt)
@@ -154,6 +143,7 @@ class BatchLoad:
         attempt = replace(attempt, base_snapshot_id=base)
         found = self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
+            self.dropped = self.evolution.dropped_if_known(self.batch.entries)
             left = self.loader.rows_left(earlier.in_table(self.earlier))
             self._loaded(
                 attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), left, adopted=True
@@ -170,8 +160,10 @@ class BatchLoad:
             self._phase("auditing rows")
             audit = self.loader.audit(staged, attempt, self.batch.entries)
             self._check(audit, staged)
-            if audit.unknown and self._add(audit.unknown, "new fields in the files"):
+            if audit.findings and self.evolution.settle(audit.findings, ROWS):
+                self._rest(self.evolution.batch)
                 return _Verdict.EVOLVED
+            self.dropped = self.evolution.dropped(self.batch.entries)
             if (verdict := self._separate(audit, staged, attempt)) is not None:
                 return verdict
         self.bad_rows.check(audit, self.batch.entries)
@@ -225,6 +217,8 @@ class BatchLoad:
         """``left``: rows of earlier versions that are still there."""
         none, counts = FileCount(0, 0), audit.files
         detail = {**audit.detail, "adopted": True} if adopted else dict(audit.detail)
+        if self.dropped:
+            detail["dropped"] = _by_name(self.dropped.values())
         if staged.own:
             detail["own_snapshots"] = [str(id_) for id_ in staged.own]
         files = tuple(
@@ -232,6 +226,7 @@ class BatchLoad:
                 entry.id,
                 counts.get(entry.file.address, none).rows,
                 counts.get(entry.file.address, none).rescued_rows,
+                sum(self.dropped.get(entry.file.address, {}).values()),
             )
             for entry in self.batch.entries
         )
@@ -240,7 +235,7 @@ class BatchLoad:
             staged.snapshot_id,
             files,
             staged.added_bytes,
-            tuple(self.ddl),
+            tuple(self.evolution.ddl),
             seconds,
             detail,
             audit.left,
@@ -270,75 +265,6 @@ class BatchLoad:
                 "Correct or remove these files, retry or skip them, then run again; the others wait.",
             )
 
-    # ---- the schema
-
-    def _evolve(self) -> None:
-        """Creates the table, or adds the columns that the files' headers show, before anything is staged."""
-        table = self.loader.state(counted=False)
-        if table is None:
-            self._create()
-            return
-        if not self.store.schema_known():
-            self._take_over(table)
-        shapes = list({entry.shape.key: entry.shape for entry in self.batch.entries if entry.shape}.values())
-        names = self.loader.missing(shapes, table)
-        if names and self._mode() != "rescue":
-            self._add(self.loader.infer(self.batch.entries, names), "new columns in the files", table)
-
-    def _create(self) -> None:
-        columns = self.loader.infer(self.batch.entries)
-        ddl = self.loader.create(columns)
-        self.ddl += ddl
-        self.store.table_created()
-        self._changed(self.loader.state(counted=False), ddl, "table created")
-
-    def _take_over(self, table: TableState) -> None:
-        """The first batch into a table that is there already: it has to fit, and gets our columns. One that this
-        ingestion made before a crash fits by itself."""
-        if self.loader.made_here():
-            self.store.table_created()
-            self._changed(table, (), "table created")
-            return
-        self.loader.check_existing(self.batch.entries, table)
-        ddl = self.loader.add_columns(())
-        self.ddl += ddl
-        self._changed(self.loader.state(), ddl, "first batch into a table that was there")
-
-    def _add(self, columns: tuple[Column, ...], note: str, table: TableState | None = None) -> bool:
-        """Adds columns as the evolution mode says; ``False`` where they stay in ``_rescued_data``."""
-        mode = self._mode()
-        if mode == "rescue":
-            return False
-        if mode == "failOnNewColumns":
-            wanted = ", ".join(f"{column.name} {column.type}" for column in columns)
-            raise SchemaStop(
-                "new_columns",
-                f"Files of batch {self.batch.number} bring columns that {self.context.config.destination.key} has not: "
-                f"{wanted}.",
-                "Add the columns or set the evolution mode to addNewColumns, then run again; the files wait.",
-            )
-        ddl = self.loader.add_columns(columns)
-        self.ddl += ddl
-        self._changed(self.loader.state(counted=False), ddl, note)
-        return True
-
-    def _mode(self) -> str:
-        """``rescue`` also stands in for the modes that are not active yet and would drop or ask: it loses nothing."""
-        schema = self.context.config.format.schema_
-        if not schema.evolution_enabled or schema.evolution_mode in ("none", "review"):
-            return "rescue"
-        if schema.evolution_mode == "addNewColumnsWithTypeWidening":
-            return "addNewColumns"
-        return schema.evolution_mode
-
-    def _changed(self, table: TableState | None, ddl: tuple[str, ...], note: str) -> None:
-        if table is None:
-            name = self.context.config.destination.key
-            raise FatalError("table_vanished", f"The table {name} is not there any more.", "Run again to make it anew.")
-        columns = tuple((column.name, column.type) for column in table.own_columns)
-        files = tuple(entry.file.address for entry in self.batch.entries[:20])
-        self.store.schema_changed(SchemaChange(columns, ddl, files, note))
-
     # ---- giving up
 
     def _set_aside(self, error: FileError | Unnamed) -> None:
@@ -364,9 +290,15 @@ class BatchLoad:
             self.store.set_aside(aside.entry.id, aside.state, aside.error)
             if aside.later is not None:
                 self.store.record([aside.later])
-        self.bad_rows.start_again()
         gone = {aside.entry.id for aside in found}
-        self.batch = replace(self.batch, entries=tuple(entry for entry in self.batch.entries if entry.id not in gone))
+        left = tuple(entry for entry in self.batch.entries if entry.id not in gone)
+        self._rest(replace(self.batch, entries=left))
+
+    def _rest(self, batch: BatchState) -> None:
+        """Goes on with what is left of the batch; of other files other rows are malformed."""
+        if len(batch.entries) != len(self.batch.entries):
+            self.bad_rows.start_again()
+        self.batch = batch
 
     def _give_back(self, why: str) -> None:
         """The batch's files wait again. Its branches go first: what has no branch can never be published."""
@@ -378,6 +310,13 @@ class BatchLoad:
     def _drop(self, branch: str) -> None:
         self.loader.drop_branch(branch)
         self.store.branch_swept(branch)
+
+
+def _by_name(files: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for names in files:
+        total.update(names)
+    return dict(total.most_common(100))
 
 
 def _size(count: float) -> str:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestions', '0002_refresh_mode'),
+        ('ingestions', '0003_schema_changes'),
     ]
 
     operations = [

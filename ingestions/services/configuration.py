@@ -162,7 +162,6 @@ _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("source.discovery", ("auto", "full")),
     ("schedule.start", ("all",)),
     ("engine", ("batch",)),
-    ("format.schema.evolution_mode", ("addNewColumns", "rescue", "failOnNewColumns")),
 )
 
 

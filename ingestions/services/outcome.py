@@ -47,6 +47,7 @@ class Outcome:
         claimed.update(
             rows=0,
             rescued_rows=0,
+            dropped_values=None,
             state=State.LOADED,
             reason="",
             error_code="",
@@ -56,6 +57,7 @@ class Outcome:
         )
         self._set_rows(counts)
         apart = quarantine.settle(self._ledger().filter(batch=self.batch, state=State.LOADED), self.batch)
+        dropped = self._set_dropped(counts)
         rows, rescued = sum(count.rows for count in counts), sum(count.rescued_rows for count in counts)
         self.totals = _Totals(len(sizes), rows, sum(sizes.values()))
         self._end_batch(outcome, rescued, apart)
@@ -69,6 +71,7 @@ class Outcome:
             rows_rescued=F("rows_rescued") + rescued,
             rows_quarantined=F("rows_quarantined") + apart.quarantined,
             rows_dropped=F("rows_dropped") + apart.dropped,
+            values_dropped=F("values_dropped") + dropped,
             batches_done=F("batches_done") + 1,
             transient_failures=0,
         )
@@ -121,6 +124,13 @@ class Outcome:
             return
         entries = [LedgerEntry(pk=count.entry_id, rows=count.rows, rescued_rows=count.rescued_rows) for count in counts]
         LedgerEntry.objects.bulk_update(entries, ["rows", "rescued_rows"], batch_size=200)
+
+    def _set_dropped(self, counts: Sequence[FileOutcome]) -> int:
+        """How many in all."""
+        some = [LedgerEntry(pk=count.entry_id, dropped_values=count.dropped_values) for count in counts]
+        some = [entry for entry in some if entry.dropped_values]
+        LedgerEntry.objects.bulk_update(some, ["dropped_values"], batch_size=200)
+        return sum(entry.dropped_values or 0 for entry in some)
 
     def _supersede(self, left: Mapping[tuple[str, str], int]) -> None:
         """Earlier files of which the batch replaced rows: none left is SUPERSEDED, fewer is said in the reason."""
