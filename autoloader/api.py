@@ -18,6 +18,7 @@ from ingestions.api import (
     lifecycle,
     looking,
     problems,
+    quarantine,
     refresh,
     runs,
     schema,
@@ -92,6 +93,7 @@ api.add_router("/ingestions", lifecycle.router)
 api.add_router("/ingestions", refresh.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
+api.add_router("", quarantine.router)
 api.add_router("", schema.router)
 api.add_router("", exchange.router)
 api.add_router("/clusters", clusters.router)

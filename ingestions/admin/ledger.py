@@ -36,7 +36,8 @@ class LedgerEntryAdmin(Console[LedgerEntry]):
     ordering = ("-id",)
     fields = (
         "address_shown", "version", "state_shown", "reason", "error_code", "ingestion_link", "destination_key",
-        "size_bytes", "modified_at", "rows", "rescued_rows", "snapshot_id", "run_link", "batch_link", "shape_shown",
+        "size_bytes", "modified_at", "rows", "rescued_rows", "quarantined_rows", "dropped_rows",
+        "snapshot_id", "run_link", "batch_link", "shape_shown",
         "discovered_at", "state_changed_at",
     )  # fmt: skip
     readonly_fields = fields

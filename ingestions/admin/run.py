@@ -25,7 +25,8 @@ class RunAdmin(Console[Run]):
         "id", "ingestion_link", "state", "trigger", "retry_of", "requested_by", "phase", "hint", "error_code",
         "error_message",
         "error_hint", "queued_at", "started_at", "discovered_at", "ended_at", "cancel_requested_at", "files", "failed",
-        "files_skipped", "rows_done", "rows_rescued", "bytes_done", "batches", "errors_link", "lease_holder",
+        "files_skipped", "rows_done", "rows_rescued", "rows_quarantined", "rows_dropped",
+        "bytes_done", "batches", "errors_link", "lease_holder",
         "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "config_shown",
     )  # fmt: skip
     readonly_fields = fields
@@ -121,7 +122,8 @@ class BatchAdmin(Console[Batch]):
     list_select_related = ("run__ingestion",)
     date_hierarchy = "created_at"
     inlines = (AttemptInline,)
-    fields = ("id", "run_link", "destination_key", "number", "state", "files_link", "bytes", "rows", "rescued_rows",
+    fields = ("id", "run_link", "destination_key", "number", "state", "files_link", "bytes", "rows",
+              "rescued_rows", "quarantined_rows", "dropped_rows",
               "bytes_written", "snapshot_id", "ddl_shown", "detail_shown", "created_at", "ended_at")  # fmt: skip
     readonly_fields = fields
 

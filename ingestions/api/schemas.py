@@ -131,6 +131,8 @@ class RunMetrics(Answer):
     files_held: int = Field(description="They wait for a decision about the schema.")
     records_ingested: int
     records_rescued: int
+    records_quarantined: int = Field(description="Malformed rows that were put into the quarantine table.")
+    records_dropped: int = Field(description="Malformed rows that were dropped.")
     values_dropped: int = Field(description="Of columns that the table is not to have (mode `none`).")
     bytes_read: int
     bytes_written: int
@@ -245,6 +247,10 @@ class FileAnswer(Answer):
     snapshot_id: str | None
     rows: int | None
     rescued_rows: int | None
+    read_rows: int | None = Field(description="Rows of the file: those in the table, in quarantine, and dropped.")
+    quarantined_rows: int | None
+    dropped_rows: int | None
+    duplicate_of: int | None = Field(description="The file with the same content that is loaded.")
     dropped_values: int | None
     discovered_at: Instant
     state_changed_at: Instant

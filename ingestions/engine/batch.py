@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
 from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, TransientError
+from ingestions.engine import earlier
+from ingestions.engine.bad_files import Aside, BadFiles
+from ingestions.engine.bad_rows import BadRows
 from ingestions.engine.context import Context
 from ingestions.engine.evolve import ROWS, Evolution
-from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, FileOutcome, State
-from ingestions.engine.loader.base import Audit, FileCount, LostRace, Staged, TableLoader
+from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, Earlier, FileOutcome
+from ingestions.engine.loader.base import Audit, FileCount, LostRace, Plan, Staged, TableLoader, Unnamed
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ class _Verdict(Enum):
 
     LOADED = "published"
     EVOLVED = "given up: the files brought what the table had not"
+    FILES_LEFT_OUT = "given up: files are left out for their malformed rows"
+    ROWS_LEFT_OUT = "given up: its malformed rows are kept out of the table"
     CANCELLED = "given up: the run was cancelled"
 
 
@@ -42,6 +47,10 @@ class BatchLoad:
         self.loader = loader
         self.batch = batch
         self.started = context.monotonic()
+        self.bad_files = BadFiles(context, loader)
+        self.bad_rows = BadRows(context, loader)
+        #: earlier versions of its files that it takes the place of.
+        self.earlier: Sequence[Earlier] = ()
         self.evolution = Evolution(context, loader, batch)
         #: address → name → values that are left out of the table.
         self.dropped: dict[str, dict[str, int]] = {}
@@ -61,7 +70,7 @@ class BatchLoad:
                 lost += 1
                 self._lost(lost, race)
                 continue
-            except FileError as error:
+            except (FileError, Unnamed) as error:
                 self._set_aside(error)
                 continue
             except TransientError:
@@ -75,7 +84,7 @@ class BatchLoad:
             if verdict is _Verdict.CANCELLED:
                 self._give_back("the run was cancelled")
                 return False
-            evolved += 1
+            evolved += verdict is _Verdict.EVOLVED
             if evolved > MAX_EVOLUTIONS:
                 raise FatalError(
                     "schema_never_settles",
@@ -106,8 +115,9 @@ class BatchLoad:
     def _prepare_and_try(self) -> _Verdict:
         """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
         self._check_whole()
+        self.earlier = earlier.replaced(self.context, self.batch.entries)
         self._phase("comparing columns")
-        self.batch = self.evolution.prepare(self.batch)
+        self._rest(self.evolution.prepare(self.batch))
         if not self.batch.entries:
             return _Verdict.EVOLVED
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
@@ -134,31 +144,48 @@ class BatchLoad:
         found = self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
             self.dropped = self.evolution.dropped_if_known(self.batch.entries)
-            self._loaded(attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), adopted=True)
+            left = self.loader.rows_left(earlier.in_table(self.earlier))
+            self._loaded(
+                attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), left, adopted=True
+            )
             return _Verdict.LOADED
         self.settled = True
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("writing rows")
-        staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt)
-        if staged.snapshot_id is None:
-            self._loaded(attempt, Audit({}), staged)
-            return _Verdict.LOADED
-        self._phase("auditing rows")
-        audit = self.loader.audit(staged, attempt, self.batch.entries)
-        self._check(audit, staged)
-        if audit.findings and self.evolution.settle(audit.findings, ROWS):
-            self.batch = self.evolution.batch
-            return _Verdict.EVOLVED
-        self.dropped = self.evolution.dropped(self.batch.entries)
+        plan = Plan(bool(self.bad_rows.separated), earlier.in_table(self.earlier))
+        staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt, plan=plan)
+        audit = Audit({})
+        if staged.snapshot_id is not None:
+            self._phase("auditing rows")
+            audit = self.loader.audit(staged, attempt, self.batch.entries)
+            self._check(audit, staged)
+            if audit.findings and self.evolution.settle(audit.findings, ROWS):
+                self._rest(self.evolution.batch)
+                return _Verdict.EVOLVED
+            self.dropped = self.evolution.dropped(self.batch.entries)
+            if (verdict := self._separate(audit, staged, attempt)) is not None:
+                return verdict
+        self.bad_rows.check(audit, self.batch.entries)
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("publishing rows")
         self.store.fence()
+        self.batch = self.bad_rows.settle(self.batch, earlier.in_quarantine(self.batch, self.earlier))
         self.publishing = True
         self.loader.publish(attempt, staged)
-        self._loaded(attempt, audit, staged)
+        self._loaded(attempt, audit, staged, {})
         return _Verdict.LOADED
+
+    def _separate(self, audit: Audit, staged: Staged, attempt: AttemptState) -> _Verdict | None:
+        """What has to be staged anew because of malformed rows; ``None`` where nothing has."""
+        if found := self.bad_rows.too_bad(audit, staged, attempt, self.batch.entries):
+            self._leave_out(found)
+            return _Verdict.FILES_LEFT_OUT
+        if self.bad_rows.separate(self.batch, audit, staged, attempt, earlier.in_quarantine(self.batch, self.earlier)):
+            self.batch = replace(self.batch, separated=True)
+            return _Verdict.ROWS_LEFT_OUT
+        return None
 
     def _phase(self, step: str) -> None:
         """At most 60 characters: what is done, and to how much."""
@@ -178,7 +205,16 @@ class BatchLoad:
                 "Run again; if it repeats, report it with the run's log.",
             )
 
-    def _loaded(self, attempt: AttemptState, audit: Audit, staged: Staged, *, adopted: bool = False) -> None:
+    def _loaded(
+        self,
+        attempt: AttemptState,
+        audit: Audit,
+        staged: Staged,
+        left: Mapping[tuple[str, str], int],
+        *,
+        adopted: bool = False,
+    ) -> None:
+        """``left``: rows of earlier versions that are still there."""
         none, counts = FileCount(0, 0), audit.files
         detail = {**audit.detail, "adopted": True} if adopted else dict(audit.detail)
         if self.dropped:
@@ -196,7 +232,14 @@ class BatchLoad:
         )
         seconds = round(self.context.monotonic() - self.started, 3)
         outcome = BatchOutcome(
-            staged.snapshot_id, files, staged.added_bytes, tuple(self.evolution.ddl), seconds, detail, audit.left
+            staged.snapshot_id,
+            files,
+            staged.added_bytes,
+            tuple(self.evolution.ddl),
+            seconds,
+            detail,
+            audit.left,
+            {each.id: left.get((each.batch_id, each.address), 0) for each in self.earlier},
         )
         self.store.batch_loaded(self.batch, attempt, outcome)
         logger.info(
@@ -224,14 +267,38 @@ class BatchLoad:
 
     # ---- giving up
 
-    def _set_aside(self, error: FileError) -> None:
-        """This file only: the batch goes on without it."""
-        bad = next((entry for entry in self.batch.entries if entry.file.address == error.path), None)
-        if bad is None:
-            raise FatalError(error.code, error.message, error.hint) from error
-        logger.warning("file set aside", extra={"file": error.path, "code": error.code})
-        self.store.set_aside(bad.id, State.FAILED, error)
-        self.batch = replace(self.batch, entries=tuple(entry for entry in self.batch.entries if entry is not bad))
+    def _set_aside(self, error: FileError | Unnamed) -> None:
+        """The files at fault only: the batch goes on without them."""
+        try:
+            if isinstance(error, Unnamed):
+                found = self.bad_files.unnamed(error, self.batch.entries)
+            else:
+                found = self.bad_files.found(error, self.batch.entries)
+        except TransientError:
+            raise
+        except AutoloaderError as refused:
+            if self.settled:
+                self._give_back(refused.code)
+            if isinstance(refused, FileError):
+                raise FatalError(refused.code, refused.message, refused.hint) from refused
+            raise
+        self._leave_out(found)
+
+    def _leave_out(self, found: Sequence[Aside]) -> None:
+        for aside in found:
+            logger.warning("file set aside", extra={"file": aside.entry.file.address, "code": aside.error.code})
+            self.store.set_aside(aside.entry.id, aside.state, aside.error)
+            if aside.later is not None:
+                self.store.record([aside.later])
+        gone = {aside.entry.id for aside in found}
+        left = tuple(entry for entry in self.batch.entries if entry.id not in gone)
+        self._rest(replace(self.batch, entries=left))
+
+    def _rest(self, batch: BatchState) -> None:
+        """Goes on with what is left of the batch; of other files other rows are malformed."""
+        if len(batch.entries) != len(self.batch.entries):
+            self.bad_rows.start_again()
+        self.batch = batch
 
     def _give_back(self, why: str) -> None:
         """The batch's files wait again. Its branches go first: what has no branch can never be published."""

@@ -29,8 +29,8 @@ _SHOWN = 2
 #: objects among which a hint looks for what was meant.
 _LOOKED_AT = 10_000
 #: states of an earlier version whose rows are in the table, or will be. One that still waits is not among them: it can
-#: only be read as the later one, which takes its place (``Store.record``).
-_TAKEN = frozenset({State.CLAIMED, State.LOADED, State.QUARANTINED})
+#: only be read as the later one, which takes its place (``Store.record``); nor one of which no row was well formed.
+_TAKEN = frozenset({State.CLAIMED, State.LOADED})
 
 
 class Recorder(Protocol):
@@ -67,7 +67,7 @@ def discover(
 ) -> Discovered:
     """Lists ``source`` and records what is new in ``store``, at most ``page`` objects at a time; gives up soon after
     ``should_stop`` says so, however slow the source is (a second call goes on from scratch and records nothing twice).
-    ``overwritten``: what becomes of a new version of a file that is loaded already (``ignore`` or ``append``).
+    ``overwritten``: what becomes of a new version of a file that is loaded already (``ignore``, else it waits).
     ``tell`` hears at most once a second how many objects were seen. Errors are the source's.
     """
     judge = _Judge(source_config, locate(source_config), overwritten, now())
@@ -138,7 +138,7 @@ class _Judge:
     def __init__(self, source: config.Source, location: Location, overwritten: str, now: datetime) -> None:
         self._source = source
         self._location = location
-        self._append = overwritten == "append"
+        self._append = overwritten != "ignore"
         self._selection = select(location.glob, source.file_pattern, source.exclude_pattern)
         self._after = _aware(source.modified_after)
         self._before = _aware(source.modified_before)

@@ -81,6 +81,42 @@ class Entry:
     file: RemoteFile
     state: State
     shape: Shape | None = None
+    #: the batch under which rows of an earlier look at it stand in the quarantine table.
+    quarantined_in: str = ""
+    #: of its content, where it was asked for.
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A file that is as large as another one. ``checksum``: of its content, ``""`` where it is not known yet."""
+
+    id: int
+    file: RemoteFile
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier version of a file whose rows are in the table, or all in the quarantine table (QUARANTINED).
+    ``quarantined_in``: the batch under which rows of it stand there."""
+
+    id: int
+    address: str
+    state: State
+    batch_id: str
+    rows: int
+    quarantined_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Separated:
+    """Rows of one file of a batch that are kept out of the table as malformed; ``read`` counts all of its rows."""
+
+    entry_id: int
+    read: int
+    quarantined: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +135,8 @@ class BatchState:
     number: int
     entries: tuple[Entry, ...]
     attempts: tuple[AttemptState, ...] = ()
+    #: malformed rows of it may stand in the quarantine table already.
+    separated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +172,8 @@ class BatchOutcome:
     detail: Mapping[str, Any] = field(default_factory=dict)
     #: rows of earlier batches that are left in the table, per (batch id, address); ``None``: all of them are.
     left: Mapping[tuple[str, str], int] | None = None
+    #: entry id of each earlier version that this batch takes the place of → its rows that are left in the table.
+    replaced: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +236,31 @@ class Store(Protocol):
     def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
         """Gives files of an open batch back to DISCOVERED; a batch left without files is closed."""
 
+    def twins(self, entries: Sequence[Entry]) -> Sequence[Twin]:
+        """Files that are LOADED or QUARANTINED and as large as one of these, in order of id."""
+
+    def set_checksums(self, checksums: Mapping[int, str]) -> None: ...
+    def duplicate(self, entry_id: int, original: Twin) -> None:
+        """SKIPPED as a duplicate of a file that is loaded."""
+
     # loading
     def begin_attempt(self, batch: BatchState, *, session_id: str) -> AttemptState: ...
     def attempt_based(self, batch: BatchState, attempt: AttemptState, base_snapshot_id: int | None) -> None: ...
     def end_attempt(self, batch: BatchState, attempt: AttemptState, outcome: str) -> None: ...
     def batch_loaded(self, batch: BatchState, attempt: AttemptState | None, outcome: BatchOutcome) -> None:
         """Entries LOADED with rows and snapshot, totals raised, attempt ended: one transaction, a no-op when done."""
+
+    def earlier(self, entries: Sequence[Entry]) -> Sequence[Earlier]:
+        """Other versions of these files that are LOADED or QUARANTINED."""
+
+    def separate(self, batch: BatchState, rows: Sequence[Separated]) -> None:
+        """Notes which malformed rows of an open batch are kept out of the table, before anything of it is published;
+        ``[]``: none are, whatever was noted before."""
+
+    def stale_quarantine(self) -> Sequence[str]:
+        """Batches that were given up after rows of theirs may have been put into the quarantine table."""
+
+    def quarantine_swept(self, batch_id: str) -> None: ...
 
     def unreadable(self) -> Sequence[str]:
         """Addresses of FAILED files of which no later version is known: what an overwrite would leave out."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from autoloader.lib.errors import AccessError, FileError
 from ingestions.engine import config
 from ingestions.engine.formats.shape import Shape
-from ingestions.engine.formats.sniff import sniff
+from ingestions.engine.formats.sniff import NO_ROWS, sniff
 from ingestions.engine.ledger import Entry, Waiting
 from ingestions.engine.sources.base import Source
 
@@ -65,7 +65,8 @@ def sniff_all(
 
     def verdict(entry: Entry) -> Shape | FileError | AccessError:
         try:
-            return sniff(source, entry.file, format_)
+            shape = sniff(source, entry.file, format_)
+            return _no_rows(entry.file.address) if shape.option(NO_ROWS) else shape
         except (FileError, AccessError) as error:
             return error
 
@@ -85,6 +86,12 @@ def sniff_all(
         else found
         for entry, found in zip(entries, verdicts, strict=True)
     }
+
+
+def _no_rows(address: str) -> FileError:
+    return FileError(
+        "no_rows", f"{address} holds a header and no row.", "Nothing to do; a new version is loaded.", path=address
+    )
 
 
 def in_parts(entries: Sequence[Entry], limits: config.Limits) -> Iterator[list[Entry]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from autoloader.lib.errors import ConfigError
-from ingestions.engine import config
+from ingestions.engine import config, row_rules
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.loader.matching import is_reserved
 from ingestions.engine.partition_text import sort_fault, transform_fault
@@ -52,6 +52,7 @@ def check(configuration: IngestionConfig) -> None:
         _schedule,
     )
     faults = [fault for part in parts for fault in part(configuration)]
+    faults += [Fault(*each) for each in row_rules.faults(configuration)]
     if faults:
         raise RefusedConfig(faults)
 

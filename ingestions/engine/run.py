@@ -16,6 +16,7 @@ from ingestions.engine.batch import BatchLoad
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
+from ingestions.engine.duplicates import Duplicates
 from ingestions.engine.ledger import BatchState, Entry, State
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.planner import BATCHES_AHEAD, plan_batch, sniff_all
@@ -24,7 +25,7 @@ from ingestions.engine.schema.policy import Mode
 logger = logging.getLogger(__name__)
 
 #: errors of a file that mean: there is nothing in it, on purpose or not; skipped with the reason, no failure.
-EMPTY_CODES = frozenset({"empty_file"})
+EMPTY_CODES = frozenset({"empty_file", "no_rows"})
 
 
 class Outcome(Enum):
@@ -51,7 +52,7 @@ def _slice(context: Context, deadline: float) -> Outcome:
     if _mode(context.config) is not Mode.REVIEW:
         context.store.withdraw_questions()
     batch = _next_batch(context)
-    if batch is None and not context.store.stale_branches():
+    if batch is None and not context.store.stale_branches() and not context.store.stale_quarantine():
         return Outcome.DONE
     with context.open_loader() as loader:
         while batch is not None:
@@ -66,7 +67,7 @@ def _slice(context: Context, deadline: float) -> Outcome:
                 return Outcome.MORE
             if context.store.cancel_requested():
                 return Outcome.CANCELLED
-            batch = _next_batch(context)
+            batch = _next_batch(context, loader)
             if batch is None:
                 _optimize(context, loader)
         _sweep(context, loader)
@@ -97,19 +98,19 @@ def _stopping(context: Context) -> bool:
     return context.should_stop() or context.store.cancel_requested()
 
 
-def _next_batch(context: Context) -> BatchState | None:
+def _next_batch(context: Context, loader: TableLoader | None = None) -> BatchState | None:
     """The batch that was begun and not ended, else a new one of the files that wait, else ``None``."""
     store = context.store
     if (batch := store.open_batch()) is not None:
         return batch
     limits = context.config.limits
     if _published_at_once(context.config):
-        chosen = _all_pending(context)
+        chosen = Duplicates(context, loader).without(_all_pending(context))
         return store.begin_batch(chosen) if chosen else None
     after = 0
     while waiting := store.pending(limits.files_per_batch, after):
         after = waiting[-1].id
-        readable = _with_shapes(context, waiting)
+        readable = Duplicates(context, loader).without(_with_shapes(context, waiting))
         in_all = store.waiting(BATCHES_AHEAD * limits.files_per_batch)
         if chosen := plan_batch(readable, limits, in_all):
             return store.begin_batch(chosen)
@@ -169,10 +170,17 @@ def _optimize(context: Context, loader: TableLoader) -> None:
 
 
 def _sweep(context: Context, loader: TableLoader) -> None:
-    """Drops branches of attempts that have ended. Failing at it costs nothing: the next run sweeps again."""
+    """Drops branches of attempts that have ended, and what batches that were given up left in the quarantine table.
+    Failing at it costs nothing: the next run sweeps again."""
     for branch in context.store.stale_branches():
         try:
             loader.drop_branch(branch)
             context.store.branch_swept(branch)
         except AutoloaderError as error:
             logger.warning("branch not dropped", extra={"branch": branch, "reason": error.message})
+    for batch in context.store.stale_quarantine():
+        try:
+            loader.unquarantine([batch], ())
+            context.store.quarantine_swept(batch)
+        except AutoloaderError as error:
+            logger.warning("quarantine not swept", extra={"stale_batch": batch, "reason": error.message})

@@ -56,6 +56,17 @@ class LedgerEntry(models.Model):
     snapshot_id = models.BigIntegerField(null=True, blank=True)
     rows = models.BigIntegerField(null=True, blank=True)
     rescued_rows = models.BigIntegerField(null=True, blank=True)
+    #: of a file with malformed rows that were kept out of the table: rows read = rows + quarantined + dropped.
+    read_rows = models.BigIntegerField(null=True, blank=True)
+    quarantined_rows = models.BigIntegerField(null=True, blank=True)
+    dropped_rows = models.BigIntegerField(null=True, blank=True)
+    quarantine_batch = models.UUIDField(
+        null=True, blank=True, help_text="the batch under which its rows stand in the quarantine table"
+    )
+    checksum = models.CharField(max_length=80, blank=True, help_text="of its content, where it was asked for")
+    duplicate_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="duplicates"
+    )
     #: values of columns that the table is not to have (mode ``none``).
     dropped_values = models.BigIntegerField(null=True, blank=True)
     discovered_at = models.DateTimeField(auto_now_add=True)
@@ -74,6 +85,7 @@ class LedgerEntry(models.Model):
         indexes = [
             models.Index(fields=["ingestion", "destination_key", "state", "id"], name="ledger_by_state"),
             models.Index(fields=["run", "id"], name="ledger_by_run"),
+            models.Index(fields=["ingestion", "destination_key", "size_bytes"], name="ledger_by_size"),
         ]
 
     def __str__(self) -> str:

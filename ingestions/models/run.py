@@ -95,6 +95,8 @@ class Run(models.Model):
     bytes_written = models.BigIntegerField(default=0)
     rows_done = models.BigIntegerField(default=0)
     rows_rescued = models.BigIntegerField(default=0)
+    rows_quarantined = models.BigIntegerField(default=0)
+    rows_dropped = models.BigIntegerField(default=0)
     values_dropped = models.BigIntegerField(default=0, help_text="values of columns that the table is not to have")
     batches_done = models.PositiveIntegerField(default=0)
 
@@ -164,6 +166,11 @@ class Batch(models.Model):
     bytes = models.BigIntegerField(default=0)
     rows = models.BigIntegerField(default=0)
     rescued_rows = models.BigIntegerField(default=0)
+    quarantined_rows = models.BigIntegerField(default=0)
+    dropped_rows = models.BigIntegerField(default=0)
+    #: malformed rows of it are being kept out of the table; noted before anything of it is published, so that whoever
+    #: goes on knows, and the quarantine of a batch that is given up is swept.
+    separated = models.BooleanField(default=False)
     bytes_written = models.BigIntegerField(default=0)
     snapshot_id = models.BigIntegerField(null=True, blank=True)
     ddl = models.JSONField(default=list, blank=True)

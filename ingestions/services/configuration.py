@@ -149,8 +149,6 @@ def _all_masked(credentials: Credentials) -> bool:
 #: fields that are kept for later: (dotted path, value that means "not used").
 _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
-    ("format.dedupe_content", False),
-    ("format.bad_rows_limit", None),
     ("schedule.frequency", None),
     ("schedule.backfill.enabled", False),
     ("transform.sql", None),
@@ -164,8 +162,6 @@ _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("source.discovery", ("auto", "full")),
     ("schedule.start", ("all",)),
     ("engine", ("batch",)),
-    ("format.bad_rows", ("rescue",)),
-    ("format.overwritten", ("ignore", "append")),
 )
 
 

@@ -13,7 +13,7 @@ from ingestions.models import LedgerEntry, Run
 
 #: states that a person may take a file out of.
 _SKIPPED_FROM = frozenset({State.DISCOVERED, State.FAILED})
-_RETRIED_FROM = frozenset({State.FAILED, State.SKIPPED})
+_RETRIED_FROM = frozenset({State.FAILED, State.SKIPPED, State.QUARANTINED})
 
 
 def can_skip(*, file: LedgerEntry) -> bool:
@@ -37,7 +37,8 @@ def file_skip(*, file: LedgerEntry, user: Any) -> LedgerEntry:
 
 
 def file_retry(*, file: LedgerEntry) -> LedgerEntry:
-    """A file that has failed or was skipped waits for the next run and is looked at anew. ConflictError otherwise, and
+    """A file that has failed, was skipped or has all of its rows in quarantine waits for the next run and is looked at
+    anew; what it has in quarantine stays there until it is loaded. ConflictError otherwise, and
     for a version that was overwritten since: it could only be read as the later one, a second time."""
     if not LedgerEntry.objects.filter(pk=file.pk).newest().exists():
         raise ConflictError(
@@ -53,6 +54,7 @@ def file_retry(*, file: LedgerEntry) -> LedgerEntry:
         error_code="",
         shape=None,
         run=None,
+        duplicate_of=None,
     )
 
 

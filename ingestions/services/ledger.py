@@ -10,6 +10,7 @@ from django.db.models import Count, Sum
 
 from ingestions.engine.ledger import State
 from ingestions.models import Batch, Ingestion, LedgerEntry
+from ingestions.services import quarantine
 from ingestions.services.table import table_open
 
 #: differences listed; the count is always whole.
@@ -27,6 +28,9 @@ class Verification:
     files: int = 0
     rows_ledger: int = 0
     rows_table: int = 0
+    #: malformed rows that are kept out of the table, as the ledger has them; those in quarantine are counted there.
+    rows_quarantined: int = 0
+    rows_dropped: int = 0
     foreign_rows: int = 0
     difference_count: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
@@ -66,6 +70,8 @@ def ledger_verify(*, ingestion: Ingestion) -> Verification:
         found = loader.rows_by_batch_and_file() if there else {}
         result.duplicate_keys = loader.duplicate_keys() if there else 0
         history = loader.foreign_snapshots(_own_snapshots(ingestion)) if there else ()
+        kept_out = quarantine.kept_out(ingestion)
+        apart = loader.quarantined() if quarantine.has_table(ingestion) else {}
     orphans = set()
     for (batch, address), rows in found.items():
         if batch not in ours:
@@ -81,6 +87,10 @@ def ledger_verify(*, ingestion: Ingestion) -> Verification:
     else:
         for (_, address), rows in expected.items():
             _compare(result, address, rows, 0)
+    result.rows_quarantined = sum(each.quarantined_rows or 0 for each in kept_out)
+    result.rows_dropped = sum(each.dropped_rows or 0 for each in kept_out)
+    for address, ledger, table in quarantine.differences(kept_out, apart, ours):
+        _compare(result, address, ledger, table)
     result.orphan_batches = sorted(orphans)
     if not result.ok:
         result.foreign_snapshots = [str(id_) for id_ in history[:LISTED]]

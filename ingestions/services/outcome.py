@@ -13,6 +13,7 @@ from django.db.models import F
 from ingestions.engine.ledger import AttemptState, BatchOutcome, FileOutcome, State
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
+from ingestions.services import duplicates, quarantine
 
 #: entries a statement, for databases that bound the parameters of one.
 CHUNK = 5000
@@ -55,10 +56,11 @@ class Outcome:
             state_changed_at=self.now,
         )
         self._set_rows(counts)
+        apart = quarantine.settle(self._ledger().filter(batch=self.batch, state=State.LOADED), self.batch)
         dropped = self._set_dropped(counts)
         rows, rescued = sum(count.rows for count in counts), sum(count.rescued_rows for count in counts)
         self.totals = _Totals(len(sizes), rows, sum(sizes.values()))
-        self._end_batch(outcome, rescued)
+        self._end_batch(outcome, rescued, apart)
         if attempt is not None:
             Attempt.objects.filter(branch=attempt.branch).update(state=Attempt.State.PUBLISHED, ended_at=self.now)
         Run.objects.filter(pk=self.run_id).update(
@@ -67,12 +69,16 @@ class Outcome:
             bytes_written=F("bytes_written") + outcome.bytes_written,
             rows_done=F("rows_done") + rows,
             rows_rescued=F("rows_rescued") + rescued,
+            rows_quarantined=F("rows_quarantined") + apart.quarantined,
+            rows_dropped=F("rows_dropped") + apart.dropped,
             values_dropped=F("values_dropped") + dropped,
             batches_done=F("batches_done") + 1,
             transient_failures=0,
         )
         if outcome.left is not None:
             self._supersede(outcome.left)
+        if outcome.replaced:
+            self._replace(outcome.replaced)
         self._raise_totals()
 
     def _ledger(self) -> LedgerQuerySet:
@@ -80,13 +86,15 @@ class Outcome:
             ingestion_id=self.batch.ingestion_id, destination_key=self.batch.destination_key
         )
 
-    def _end_batch(self, outcome: BatchOutcome, rescued: int) -> None:
+    def _end_batch(self, outcome: BatchOutcome, rescued: int, apart: quarantine.Apart) -> None:
         Batch.objects.filter(pk=self.batch.pk).update(
             state=Batch.State.LOADED,
             files=self.totals.files,
             bytes=self.totals.bytes,
             rows=self.totals.rows,
             rescued_rows=rescued,
+            quarantined_rows=apart.quarantined,
+            dropped_rows=apart.dropped,
             bytes_written=outcome.bytes_written,
             snapshot_id=outcome.snapshot_id,
             ddl=list(outcome.ddl),
@@ -129,17 +137,38 @@ class Outcome:
         earlier = self._ledger().filter(state=State.LOADED).exclude(batch=self.batch)
         gone: list[int] = []
         for entry in earlier.only("id", "address", "batch_id", "rows", "size_bytes").iterator(chunk_size=CHUNK):
-            before, count = entry.rows or 0, left.get((str(entry.batch_id), entry.address), 0)
-            if count == before and count:
+            count = left.get((str(entry.batch_id), entry.address), 0)
+            if count == entry.rows and count:
                 continue
-            self.totals.rows -= before - count
-            if count == 0:
+            if not self._lower(entry, count):
                 gone.append(entry.pk)
-                self.totals.files -= 1
-                self.totals.bytes -= entry.size_bytes
-                continue
+        self._gone(gone)
+
+    def _replace(self, left: Mapping[int, int]) -> None:
+        """Earlier versions of the batch's own files, by entry id with the rows that are left of each."""
+        ids = list(left)
+        gone: list[int] = []
+        for start in range(0, len(ids), CHUNK):
+            earlier = self._ledger().filter(
+                pk__in=ids[start : start + CHUNK], state__in=[State.LOADED, State.QUARANTINED]
+            )
+            gone += [entry.pk for entry in earlier if not self._lower(entry, left[entry.pk])]
+        self._gone(gone)
+        duplicates.let_wait(self._ledger(), gone, self.now)
+
+    def _lower(self, entry: LedgerEntry, count: int) -> int:
+        """An earlier file has so many rows left; 0 where it is gone from the totals."""
+        before = entry.rows or 0
+        self.totals.rows -= before - count
+        if count == 0:
+            self.totals.files -= 1
+            self.totals.bytes -= entry.size_bytes
+        else:
             reason = f"{count} of its {before} rows are left: the others were replaced by batch {self.batch.pk}"
-            self._ledger().filter(pk=entry.pk).update(rows=count, reason=reason)
+            self._ledger().filter(pk=entry.pk).update(rows=count, read_rows=None, reason=reason)
+        return count
+
+    def _gone(self, gone: Sequence[int]) -> None:
         for start in range(0, len(gone), CHUNK):
             self._ledger().filter(pk__in=gone[start : start + CHUNK]).update(
                 state=State.SUPERSEDED, reason=f"replaced by batch {self.batch.pk}", state_changed_at=self.now

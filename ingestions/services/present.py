@@ -18,6 +18,7 @@ from ingestions.engine.config import MASK
 from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.run import RunQuerySet
+from ingestions.services import table
 from ingestions.services.editing import Edited
 from ingestions.services.exchange import Imported
 
@@ -195,6 +196,8 @@ def run(row: Run) -> dict[str, Any]:
             "files_held": row.files_held,
             "records_ingested": row.rows_done,
             "records_rescued": row.rows_rescued,
+            "records_quarantined": row.rows_quarantined,
+            "records_dropped": row.rows_dropped,
             "values_dropped": row.values_dropped,
             "bytes_read": row.bytes_done,
             "bytes_written": row.bytes_written,
@@ -224,9 +227,31 @@ def file(row: LedgerEntry) -> dict[str, Any]:
         "snapshot_id": str(row.snapshot_id) if row.snapshot_id else None,
         "rows": row.rows,
         "rescued_rows": row.rescued_rows,
+        "read_rows": row.rows if row.read_rows is None else row.read_rows,
+        "quarantined_rows": row.quarantined_rows,
+        "dropped_rows": row.dropped_rows,
+        "duplicate_of": row.duplicate_of_id,
         "dropped_values": row.dropped_values,
         "discovered_at": instant(row.discovered_at),
         "state_changed_at": instant(row.state_changed_at),
+    }
+
+
+def quarantine(row: LedgerEntry) -> dict[str, Any]:
+    """A file with malformed rows that are kept out of its table, and the query that shows those in quarantine."""
+    return {
+        "file_id": row.pk,
+        "path": row.address,
+        "state": row.state,
+        "ingestion_id": str(row.ingestion_id),
+        "run_id": str(row.run_id) if row.run_id else None,
+        "batch_id": str(row.batch_id) if row.batch_id else None,
+        "read_rows": row.read_rows,
+        "rows": row.rows,
+        "quarantined_rows": row.quarantined_rows or 0,
+        "dropped_rows": row.dropped_rows or 0,
+        "table": table.quarantine_of(row.ingestion) if row.quarantined_rows else None,
+        "query": table.query_of_quarantine(row) or None,
     }
 
 

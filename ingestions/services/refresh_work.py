@@ -181,6 +181,7 @@ def _give_back_open_batch(ingestion: Ingestion, turn: Turn) -> None:
     with turn.fenced():
         mine = Batch.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
         mine.filter(state=Batch.State.OPEN).update(state=Batch.State.RELEASED, ended_at=now)
+        mine.filter(separated=True).update(separated=False)
         attempts = _attempts(ingestion)
         attempts.filter(state=Attempt.State.OPEN).update(
             state=Attempt.State.ENDED, outcome="the table was dropped by a refresh", ended_at=now
@@ -198,8 +199,10 @@ def _supersede(ingestion: Ingestion, turn: Turn) -> None:
     now = timezone.now()
     _chunks(
         turn,
-        _ledger(ingestion).filter(state=State.LOADED),
-        lambda rows: rows.update(state=State.SUPERSEDED, reason=SUPERSEDED, state_changed_at=now),
+        _ledger(ingestion).filter(state__in=[State.LOADED, State.QUARANTINED]),
+        lambda rows: rows.update(
+            state=State.SUPERSEDED, reason=SUPERSEDED, quarantine_batch=None, state_changed_at=now
+        ),
     )
 
 

@@ -22,11 +22,14 @@ from ingestions.engine.ledger import (
     AttemptState,
     BatchOutcome,
     BatchState,
+    Earlier,
     Entry,
     Known,
     NewEntry,
     NewSchema,
+    Separated,
     State,
+    Twin,
     Waiting,
     sources_of,
 )
@@ -34,6 +37,7 @@ from ingestions.engine.schema.policy import Decisions
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
+from ingestions.services import duplicates, quarantine
 from ingestions.services.outcome import Outcome
 from ingestions.services.questions import Questions, held_back
 
@@ -207,6 +211,18 @@ class OrmStore:
             else:
                 run.update(files_skipped=F("files_skipped") + 1)
 
+    def twins(self, entries: Sequence[Entry]) -> Sequence[Twin]:
+        return duplicates.twins(self._ledger(), entries)
+
+    def set_checksums(self, checksums: Mapping[int, str]) -> None:
+        with self._fenced():
+            duplicates.set_checksums(self._ledger(), checksums)
+
+    def duplicate(self, entry_id: int, original: Twin) -> None:
+        with self._fenced():
+            if duplicates.skip(self._ledger(), entry_id, original, run_id=self.run_id, now=self._now()):
+                Run.objects.filter(pk=self.run_id).update(files_skipped=F("files_skipped") + 1)
+
     def open_batch(self) -> BatchState | None:
         batch = (
             Batch.objects.filter(
@@ -227,6 +243,7 @@ class OrmStore:
             batch.number,
             tuple(_entry(row) for row in entries),
             tuple(_attempt(row) for row in batch.attempts.all()),
+            batch.separated,
         )
 
     def _next_number(self) -> int:
@@ -300,6 +317,20 @@ class OrmStore:
             if row.state != Batch.State.LOADED:
                 Outcome(row, run_id=self.run_id, now=self._now()).write(attempt, outcome)
 
+    def earlier(self, entries: Sequence[Entry]) -> Sequence[Earlier]:
+        return quarantine.earlier(self._ledger(), entries)
+
+    def separate(self, batch: BatchState, rows: Sequence[Separated]) -> None:
+        with self._fenced():
+            quarantine.separate(self._ledger().filter(batch_id=batch.id, state=State.CLAIMED), batch.id, rows)
+
+    def stale_quarantine(self) -> Sequence[str]:
+        return quarantine.stale(self.ingestion_id, self.destination_key)
+
+    def quarantine_swept(self, batch_id: str) -> None:
+        with self._fenced():
+            quarantine.swept(self._ledger(), batch_id)
+
     def unreadable(self) -> Sequence[str]:
         later = self._ledger().filter(address=OuterRef("address"), pk__gt=OuterRef("pk"))
         failed = self._ledger().filter(state=State.FAILED).exclude(Exists(later))
@@ -347,7 +378,8 @@ class OrmStore:
 
 
 def _entry(row: LedgerEntry) -> Entry:
-    return Entry(row.pk, row.remote_file(), State(row.state), Shape.from_json(row.shape) if row.shape else None)
+    shape = Shape.from_json(row.shape) if row.shape else None
+    return Entry(row.pk, row.remote_file(), State(row.state), shape, str(row.quarantine_batch or ""), row.checksum)
 
 
 def _attempt(row: Attempt) -> AttemptState:

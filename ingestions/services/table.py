@@ -13,6 +13,7 @@ from ingestions.engine import sources
 from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.loader.sql import identifier, literal
+from ingestions.engine.quarantine_name import quarantine_name
 from ingestions.models import Batch, Ingestion, LedgerEntry
 
 #: more names than a person reads in one statement.
@@ -58,6 +59,24 @@ def query_of_batches(ingestion: Ingestion, batches: Sequence[Batch]) -> str:
         return ""
     names = ", ".join(literal(str(each.pk)) for each in here)
     return f"{query_of_table(ingestion)}\nWHERE _batch_id IN ({names})"
+
+
+def quarantine_of(ingestion: Ingestion) -> str:
+    """The name of the table for malformed rows, as people read it."""
+    destination = ingestion.configuration().destination
+    return f"{destination.catalog}.{destination.database}.{quarantine_name(destination.table)}"
+
+
+def query_of_quarantine(file: LedgerEntry) -> str:
+    """SQL that shows the malformed rows of this version of the file; empty where none are in quarantine."""
+    if not file.quarantined_rows or file.quarantine_batch is None:
+        return ""
+    if file.destination_key != file.ingestion.destination_key:
+        return ""
+    to = file.ingestion.configuration().destination
+    name = identifier(to.catalog, to.database, quarantine_name(to.table))
+    conditions = f"_source_file = {literal(file.address)} AND _batch_id = {literal(str(file.quarantine_batch))}"
+    return f"SELECT * FROM {name}\nWHERE {conditions}\nORDER BY _line"  # noqa: S608  # quoted, and shown only
 
 
 def query_of_file(file: LedgerEntry) -> str:

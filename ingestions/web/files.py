@@ -74,7 +74,9 @@ def _is_number(text: str) -> bool:
 @require_safe
 @signed_in
 def show(request: Request, pk: int) -> HttpResponse:
-    rows = LedgerEntry.objects.visible_to(request.user).select_related("ingestion__cluster", "run", "batch")
+    rows = LedgerEntry.objects.visible_to(request.user).select_related(
+        "ingestion__cluster", "run", "batch", "duplicate_of"
+    )
     file = one(rows, pk=pk)
     versions = LedgerEntry.objects.filter(
         ingestion_id=file.ingestion_id, destination_key=file.destination_key, address=file.address
@@ -85,6 +87,7 @@ def show(request: Request, pk: int) -> HttpResponse:
         "attempts": list(file.batch.attempts.order_by("number")) if file.batch else [],
         "versions": list(versions[:50]),
         "query": table.query_of_file(file),
+        "quarantine_query": table.query_of_quarantine(file),
         "replaced_by": replaced_by(file=file),
         "can_retry": can_retry(file=file),
         "can_skip": can_skip(file=file),

@@ -65,9 +65,9 @@ LAYOUT = (
 )  # fmt: skip
 
 BROKEN = (
-    text("cut-in-the-last-line.json", f'{LINE_ONE}\n{{"id":2,"a":"ä', ONE, broken('{"id":2,"a":"ä')),
-    text("cut-array.json", f"[{LINE_ONE},\n{LINE_TWO}", broken(f"[{LINE_ONE},\n{LINE_TWO}")),
-    text("cut-pretty.json", '{\n  "id": 1,\n  "a": "x', broken('{\n  "id": 1,\n  "a": "x')),
+    refused("cut-in-the-last-line.json", f'{LINE_ONE}\n{{"id":2,"a":"ä', "json_cut"),
+    refused("cut-array.json", f"[{LINE_ONE},\n{LINE_TWO}", "json_cut"),
+    refused("cut-pretty.json", '{\n  "id": 1,\n  "a": "x', "json_cut"),
     lines("strangers.json", (LINE_ONE, ONE), ("[1,2]", broken("[1,2]")), ("5", broken("5")), ("null", broken("null")),
           ('"x"', broken('"x"')), ("junk", broken("junk")), (LINE_TWO, TWO)),
     lines("malformed.json", ('{"id":1,}', broken('{"id":1,}')), ("{id:1}", broken("{id:1}")),
@@ -77,8 +77,7 @@ BROKEN = (
           ('{"a":"\\x"}', broken('{"a":"\\x"}')), ('{"a":"\\u12"}', broken('{"a":"\\u12"}')),
           ('{"id":1}//', broken('{"id":1}//')), (LINE_ONE + LINE_TWO, broken(LINE_ONE + LINE_TWO)),
           (f"{LINE_ONE},", broken(f"{LINE_ONE},")), (LINE_TWO, TWO)),
-    lines("merge-conflict.json", (LINE_ONE, ONE), ("<<<<<<< ours", broken("<<<<<<< ours")), (LINE_TWO, TWO),
-          ("=======", broken("=======")), (">>>>>>> theirs", broken(">>>>>>> theirs"))),
+    refused("merge-conflict.json", f"{LINE_ONE}\n<<<<<<< us\n{LINE_TWO}\n=======\n>>>>>>> them\n", "merge_conflict"),
     lines("deeper-than-any-parser.json", ('{"a":' + "[" * 1500 + "]" * 1500 + "}",
                                           broken('{"a":' + "[" * 1500 + "]" * 1500 + "}")), (LINE_TWO, TWO)),
 )  # fmt: skip

@@ -20,21 +20,27 @@ from ingestions.engine.ledger import (
     AttemptState,
     BatchOutcome,
     BatchState,
+    Earlier,
     Entry,
     Known,
     NewEntry,
     NewSchema,
+    Separated,
     State,
+    Twin,
     Waiting,
     check_transition,
 )
 from ingestions.engine.loader.base import (
     METADATA_COLUMNS,
+    PLAIN,
     Audit,
+    BadRow,
     Column,
     FileCount,
     Found,
     LostRace,
+    Plan,
     Staged,
     TableState,
     Trial,
@@ -205,7 +211,7 @@ class MemoryLoader:
         self.trip("find")
         return next((Found(s.id) for s in self.table.ancestors(branch) if s.batch == batch_id), None)
 
-    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState) -> Staged:
+    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState, plan: Plan = PLAIN) -> Staged:
         rows = {e.file.address: n for e in entries if (n := self._count(e))}
         self.trip("before stage")
         if not rows:
@@ -217,6 +223,39 @@ class MemoryLoader:
 
         self._answer("stage", commit)
         return Staged(staged[0], added_records=sum(rows.values()))
+
+    def read_through(self, entries: Sequence[Entry]) -> None:
+        self.trip("read through")
+
+    def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
+        return {}
+
+    def hashes(self, files: Sequence[Twin]) -> Mapping[int, str]:
+        return {each.id: self.source.files[each.file.address].hex() for each in files}
+
+    def compare_less(self) -> None:
+        pass
+
+    def rows_left(self, pairs: Collection[tuple[str, str]], branch: str = "") -> Mapping[tuple[str, str], int]:
+        return {}
+
+    def first_bad(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Mapping[str, BadRow]:
+        return {}
+
+    def quarantine(
+        self,
+        staged: Staged,
+        attempt: AttemptState,
+        entries: Sequence[Entry],
+        replaced: Collection[tuple[str, str]],
+    ) -> Mapping[str, int]:
+        raise AssertionError("no row of these files is malformed")
+
+    def unquarantine(self, batches: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
+        self.trip("unquarantine")
+
+    def quarantined(self) -> Mapping[tuple[str, str], int]:
+        return {}
 
     def _count(self, entry: Entry) -> int:
         return max(0, len(self.source.files[entry.file.address].splitlines()) - 1)
@@ -480,6 +519,27 @@ class MemoryStore:
 
     def schema_known(self) -> bool:
         return self.ledger.schemas > 0
+
+    def earlier(self, entries: Sequence[Entry]) -> Sequence[Earlier]:
+        return []
+
+    def twins(self, entries: Sequence[Entry]) -> Sequence[Twin]:
+        return []
+
+    def set_checksums(self, checksums: Mapping[int, str]) -> None:
+        self._write("checksums")
+
+    def duplicate(self, entry_id: int, original: Twin) -> None:
+        self._write("duplicate")
+
+    def separate(self, batch: BatchState, rows: Sequence[Separated]) -> None:
+        self._write("separate")
+
+    def stale_quarantine(self) -> Sequence[str]:
+        return []
+
+    def quarantine_swept(self, batch_id: str) -> None:
+        pass
 
     def decisions(self) -> Decisions:
         return Decisions()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autoloader.lib.errors import ConfigError
 from ingestions.engine import config
 from ingestions.engine.formats import options
 from ingestions.engine.formats.options import delimiter
@@ -15,10 +14,3 @@ AVAILABLE = ("csv", "json", "parquet", "avro", "orc", "xml", "text", "binary", "
 def validate(format_: config.Format) -> None:
     """Raises ConfigError for a format or an option that cannot be loaded; reads no file."""
     options.check(format_)
-    if format_.overwritten == "replace":
-        raise ConfigError(
-            "overwritten_not_available",
-            "Replacing the rows of an overwritten file is not available yet.",
-            "Use ignore (later versions are skipped) or append (their rows are added).",
-            field="format.overwritten",
-        )

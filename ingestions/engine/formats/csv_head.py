@@ -64,6 +64,11 @@ def first_record(text: str, complete: bool, delimiter: str, options: config.Form
     return []
 
 
+def one_line(text: str) -> bool:
+    """Whether only one line of the text holds anything. A second one may be a record or what is left of one."""
+    return sum(1 for line in _END.split(text) if line.strip()) == 1
+
+
 def line_end(text: str, delimiter: str, options: config.FormatOptions) -> str:
     """What parts the rows: CR where the first record ends with one, as on old Macs, else LF, which files with CR LF
     have as well. CR LF is told apart only where the file begins with a blank line: it must not pass for the header.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from autoloader.lib.errors import ConfigError, FileError
 from ingestions.engine import config
-from ingestions.engine.formats import avro_head, json_head, orc_head, parquet_head, xml_head
+from ingestions.engine.formats import avro_head, damage, json_head, orc_head, parquet_head, xml_head
 from ingestions.engine.formats import delimiter as given_delimiter
 from ingestions.engine.formats.csv_head import (
     Incomplete,
@@ -16,6 +16,7 @@ from ingestions.engine.formats.csv_head import (
     first_record,
     has_header,
     line_end,
+    one_line,
 )
 from ingestions.engine.formats.detect import detect
 from ingestions.engine.formats.encodings import java_name
@@ -25,6 +26,8 @@ from ingestions.engine.formats.shape import Shape, ShapeColumn, check_count
 
 #: what one value of a row may hold; Java's arrays end at twice as much.
 MAX_BINARY_BYTES = 1024**3
+#: the option of a shape that says that the file holds a header and nothing else.
+NO_ROWS = "no_rows"
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|error|!--)", re.IGNORECASE)
 
 
@@ -32,8 +35,9 @@ def sniff(source: Readable, file: Named, format_: config.Format) -> Shape:
     """Reads the first 64 KiB (up to 1 MiB where a header needs it; the footer of a Parquet or ORC file) and tells how
     the file is read. Raises FileError with the file's address: ``empty_file``, ``compression_mismatch``,
     ``<codec>_damaged``, ``encoding_mismatch``, ``not_text``, ``looks_like_html``, ``looks_like_json``,
-    ``header_unreadable``, ``too_many_columns``, ``not_json``, ``not_xml``, ``row_tag_missing``, ``not_parquet``,
-    ``not_avro``, ``not_orc``, ``<format>_type``, ``ambiguous_columns``, ``file_too_large``, ``file_gone``.
+    ``merge_conflict``, ``header_unreadable``, ``too_many_columns``, ``not_json``, ``json_cut``, ``not_xml``,
+    ``row_tag_missing``, ``not_parquet``, ``not_avro``, ``not_orc``, ``<format>_type``, ``ambiguous_columns``,
+    ``file_too_large``, ``file_gone``.
 
     With the type ``auto`` each file is what it looks like.
     """
@@ -71,6 +75,7 @@ def _csv(source: Readable, file: Named, options: config.FormatOptions) -> Shape:
         if not record:
             raise empty(file.address)
         _check_not_json(file.address, head)
+        damage.check_conflict(file.address, head.text)
         check_count(file.address, len(record))
         return _csv_shape(file.address, record, between, head, options)
     raise _no_header(file.address, f"it does not end within {STEPS[-1]:,} bytes")
@@ -90,6 +95,7 @@ def _csv_shape(address: str, record: list[str], between: str, head: Head, option
         "quote": options.quote,
         **({"skip_lines": str(options.skip_lines)} if options.skip_lines else {}),
         **({"comment": options.comment} if options.comment else {}),
+        **({NO_ROWS: "true"} if header and head.complete and one_line(head.text) else {}),
         **head.options(address),
     }
     return _shape("csv", resolved, names)
@@ -129,6 +135,9 @@ def _json(source: Readable, file: Named, options: config.FormatOptions) -> Shape
         ) from None
     if options.multiline is not None:
         document = options.multiline
+    damage.check_conflict(file.address, head.text)
+    if head.complete:
+        damage.check_cut(file.address, head.text, document=document)
     path = {"records_path": options.records_path.strip()} if options.records_path else {}
     return _shape("json", {"multiline": str(document).lower(), **path, **head.options(file.address)})
 

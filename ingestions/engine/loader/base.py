@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from autoloader.lib.errors import TransientError
-from ingestions.engine.ledger import AttemptState, Entry
+from autoloader.lib.errors import FatalError, FileError, TransientError
+from ingestions.engine.ledger import AttemptState, Entry, Twin
 from ingestions.engine.schema import types
 from ingestions.engine.schema.diff import Change
 from ingestions.engine.schema.policy import Finding, Policy
@@ -30,12 +30,22 @@ SNAPSHOT_BATCH = "autoloader.batch-id"
 SNAPSHOT_ATTEMPT = "autoloader.attempt"
 
 
+#: codes of a FileError that is a suspicion: the file is not what was listed; it holds what is no text in its encoding.
+CHANGED, MISENCODED = "file_changed", "encoding_mismatch"
+#: … and of a file that the store refuses to the cluster.
+DENIED = "file_access_denied"
+
+
 #: dropping a table can be interrupted from elsewhere by this tag and the session's id.
 DROP_TAG = "autoloader_drop"
 
 
 class LostRace(TransientError):
     """Something else was published since the branch was made: stage again on a new branch."""
+
+
+class Unnamed(FatalError):
+    """Spark could not read one of several files, and does not say which."""
 
 
 class UnknownOutcome(TransientError):
@@ -91,8 +101,34 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class FileCount:
+    """``malformed``: rows among them that stand in ``_rescued_data`` as a whole; ``conflict``: one of those is the mark
+    of a merge conflict."""
+
     rows: int
     rescued_rows: int
+    malformed: int = 0
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a batch is staged. ``well_formed``: without its malformed rows. ``replaced``: (batch id, address) of the rows
+    that it takes the place of."""
+
+    well_formed: bool = False
+    replaced: frozenset[tuple[str, str]] = frozenset()
+
+
+#: with all rows, beside those that are there.
+PLAIN = Plan()
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """``line``: where it begins in its file, where that is known. ``raw``: its text."""
+
+    line: int | None
+    raw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +221,48 @@ class TableLoader(Protocol):
         rows cannot tell either.
         """
 
-    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState) -> Staged: ...
+    def stage(
+        self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState, plan: Plan = PLAIN
+    ) -> Staged: ...
+
+    def rows_left(self, pairs: Collection[tuple[str, str]], branch: str = "") -> Mapping[tuple[str, str], int]:
+        """Rows per (``_batch_id``, ``_source_file``) that stand in the table, or on a branch of it, of these."""
+
+    def first_bad(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Mapping[str, BadRow]:
+        """Address → the first malformed row of these files, which were staged with them."""
+
+    def quarantine(
+        self,
+        staged: Staged,
+        attempt: AttemptState,
+        entries: Sequence[Entry],
+        replaced: Collection[tuple[str, str]],
+    ) -> Mapping[str, int]:
+        """Puts the malformed rows of these files, as they were staged, into the quarantine table, in one commit with
+        the removal of what stands there of the batch or of ``replaced`` (batch id, address). Repeatable. Rows per
+        address as the quarantine table then has them.
+        """
+
+    def unquarantine(self, batches: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
+        """Takes the rows of these batches, and of these (batch id, address), out of the quarantine table."""
+
+    def quarantined(self) -> Mapping[tuple[str, str], int]:
+        """Rows of the quarantine table per (``_batch_id``, ``_source_file``); none where there is no such table."""
+
+    def read_through(self, entries: Sequence[Entry]) -> None:
+        """Reads every row of these files and keeps none. Raises what staging them would: ``FileError``, ``Unnamed``."""
+
+    def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
+        """Address → what is wrong, for files whose bytes are no text in the encoding they are read with. The others
+        are not suspected again."""
+
+    def hashes(self, files: Sequence[Twin]) -> Mapping[int, str]:
+        """Id → SHA-256 of the content, for those that are still the versions that are meant. FileError for one that
+        cannot be read."""
+
+    def compare_less(self) -> None:
+        """From now on less of a file is compared with the ledger while it is read: its size and time; its size;
+        nothing."""
 
     def audit(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Audit: ...
 

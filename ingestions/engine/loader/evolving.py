@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from autoloader.lib.errors import FatalError
+import pyspark.sql.connect.functions as F
+
+from autoloader.lib.errors import FatalError, FileError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
-from ingestions.engine.ledger import Entry
-from ingestions.engine.loader import ddl, observing, trial
+from ingestions.engine.ledger import Entry, Twin
+from ingestions.engine.loader import contents, ddl, observing, trial
 from ingestions.engine.loader.base import (
     DROP_TAG,
     METADATA_COLUMNS,
@@ -31,6 +33,7 @@ from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.rows import RawFrame, table_rows
 from ingestions.engine.loader.snapshots import History
 from ingestions.engine.loader.table import IcebergTable
+from ingestions.engine.loader.texts import Texts
 from ingestions.engine.schema import hints, types
 from ingestions.engine.schema.diff import Change, still_open
 from ingestions.engine.schema.path_columns import PathColumns, guessed
@@ -58,6 +61,8 @@ class EvolvingTable(IcebergTable):
             end=uuid.uuid4().hex,
             forms=Forms.of(config.format.options),
         )
+        self.texts = Texts(self.readers)
+        self.well_formed = False  # whether malformed rows are left out of the batch that is staged
         schema = config.format.schema_
         self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen
@@ -199,6 +204,36 @@ class EvolvingTable(IcebergTable):
         )
         return {name: count for name, count in rows[0].asDict().items() if count}
 
+    def read_through(self, entries: Sequence[Entry]) -> None:
+        addresses = [entry.file.address for entry in entries]
+        try:
+            with self.readers.versions.of(entries):
+                frames = [
+                    self.readers.raw_frame(shape, files, (), self.converter).df.agg(
+                        F.sum("given").alias("given"), F.max("source_file").alias("file")
+                    )
+                    for shape, files in by_shape(entries).items()
+                ]
+            _union(frames).collect()
+        except Exception as error:
+            raise self.read_failed(error, addresses, "reading the files through") from error
+
+    def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
+        addresses = [entry.file.address for entry in entries]
+        try:
+            return self.texts.misencoded(by_shape(entries))
+        except Exception as error:
+            raise self.read_failed(error, addresses, "looking at the files' bytes") from error
+
+    def hashes(self, files: Sequence[Twin]) -> Mapping[int, str]:
+        try:
+            return contents.hashes(self.readers, files)
+        except Exception as error:
+            raise self.read_failed(error, [each.file.address for each in files], "comparing files") from error
+
+    def compare_less(self) -> None:
+        self.readers.versions.compare_less()
+
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         schema = self.config.format.schema_
         order = self.config.format.column_order
@@ -260,7 +295,11 @@ class EvolvingTable(IcebergTable):
         raws = self.raw_frames(entries, columns)
         if self.policy.drops:
             raws = [raw.without_extra() for raw in raws]
-        frames = [table_rows(raw, columns, batch_id, self.converter) for raw in raws]
+        trusted = [entry.file.address for entry in entries if entry.file.address in self.texts.trusted]
+        frames = [
+            table_rows(raw, columns, batch_id, self.converter, trusted=trusted, well_formed=self.well_formed)
+            for raw in raws
+        ]
         rows = _union(frames)
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
@@ -269,20 +308,26 @@ class EvolvingTable(IcebergTable):
 
     def raw_frames(self, entries: Sequence[Entry], columns: Sequence[Column]) -> list[RawFrame]:
         """The files as they are, those of one shape in one frame."""
-        groups: dict[Shape, list[str]] = {}
-        for entry in entries:
-            if entry.shape is None:
-                raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
-            groups.setdefault(entry.shape, []).append(entry.file.address)
         raws = []
-        for shape, files in groups.items():
-            raw = self.readers.raw_frame(shape, files, columns, self.converter)
-            raws.append(raw if self.paths is None else with_path(raw, files, columns, self.paths, self.rules))
+        with self.readers.versions.of(entries):
+            for shape, files in by_shape(entries).items():
+                raw = self.readers.raw_frame(shape, files, columns, self.converter)
+                raws.append(raw if self.paths is None else with_path(raw, files, columns, self.paths, self.rules))
         return raws
 
 
 def _columns(fields: Sequence[types.Field]) -> tuple[Column, ...]:
     return tuple(Column(field.name, str(field.type)) for field in fields)
+
+
+def by_shape(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
+    """Addresses of the files of each shape. Raises FatalError for one whose shape is not known."""
+    groups: dict[Shape, list[str]] = {}
+    for entry in entries:
+        if entry.shape is None:
+            raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
+        groups.setdefault(entry.shape, []).append(entry.file.address)
+    return groups
 
 
 def _union(frames: list[Any]) -> Any:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from autoloader.lib.errors import AutoloaderError, FatalError, FileError, StaleSession, TransientError, ValueLost
+from autoloader.lib.errors import (
+    AccessError,
+    AutoloaderError,
+    FatalError,
+    FileError,
+    StaleSession,
+    TransientError,
+    ValueLost,
+)
 from autoloader.lib.spark_errors import error_class, is_spark_error, short_message, translate
-from ingestions.engine.loader.base import LostRace
+from ingestions.engine.loader.base import CHANGED, DENIED, MISENCODED, LostRace, Unnamed
 from ingestions.engine.loader.paths import named_in
-from ingestions.engine.loader.rows import LOST, MISSING, NO_RECORDS
+from ingestions.engine.loader.rows import LOST, MISSING, NO_RECORDS, ODD, OTHER
 from ingestions.engine.sources.base import SparkAccess
 
 
@@ -68,6 +76,9 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
             f"The table requires a value in column “{_after(MISSING, text)}”, and a row of this batch has none.",
             "Make the column optional (ALTER TABLE … ALTER COLUMN … DROP NOT NULL), or give the files a value.",
         )
+    addresses = list(addresses)
+    if (suspected := _suspected(text, addresses, access)) is not None:
+        return suspected
     translated = translate(error, what)
     if isinstance(translated, TransientError):
         return translated
@@ -89,6 +100,13 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
             "Correct the path, leave the file out with a pattern, or upload it again.",
             path=address,
         )
+    if address and isinstance(translated, AccessError) and not class_.startswith("PATH_NOT_FOUND"):
+        return FileError(
+            DENIED,
+            f"The store does not let the cluster read {address}.",
+            "Give the credentials the right to read it, then retry the file.",
+            path=address,
+        )
     if address and _is_corrupt(class_, text):
         return FileError(
             "file_unreadable",
@@ -96,7 +114,34 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
             "Check that the file is complete and of the format that the ingestion says.",
             path=address,
         )
+    if type(translated) is FatalError and (
+        _is_corrupt(class_, text) or translated.code == (class_ or "spark_error").lower()
+    ):
+        return Unnamed(translated.code, translated.message, translated.hint)
     return translated
+
+
+def _suspected(text: str, addresses: list[str], access: SparkAccess) -> FileError | None:
+    """What the check inside the reading has found odd about a file, or the store itself: to be looked into."""
+    if ODD in text:
+        address = _after(ODD, text)
+        return FileError(
+            MISENCODED,
+            f"{address} holds bytes that are no text in the encoding it is read with.",
+            "Set the encoding of the format's options.",
+            path=next((each for each in addresses if each.startswith(address)), address),
+        )
+    changed = _after(OTHER, text) if OTHER in text else ""
+    if not changed and "RemoteFileChangedException" in text:
+        changed = named_in(text, addresses, access) or ""
+    if changed:
+        return FileError(
+            CHANGED,
+            f"{changed} is not the version that was listed.",
+            "The version that is there now is loaded.",
+            path=next((each for each in addresses if each.startswith(changed)), changed),
+        )
+    return None
 
 
 def _is_corrupt(class_: str, text: str) -> bool:

@@ -7,7 +7,7 @@ written by one attempt only, and main moves only if it stands where the branch b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyspark.sql.connect.functions as F
@@ -15,16 +15,19 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import AutoloaderError, FatalError, ValueLost
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import AttemptState, Entry
-from ingestions.engine.loader import counts, observing
+from ingestions.engine.loader import counts, observing, replacing
 from ingestions.engine.loader.base import (
     BATCH_ID,
+    PLAIN,
     SNAPSHOT_ATTEMPT,
     SNAPSHOT_BATCH,
     SOURCE_FILE,
     Audit,
+    BadRow,
     Column,
     Found,
     LostRace,
+    Plan,
     Staged,
     UnknownOutcome,
 )
@@ -33,6 +36,7 @@ from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.merge import Merge
 from ingestions.engine.loader.overwrite import Overwrite
+from ingestions.engine.loader.quarantine import Quarantine
 from ingestions.engine.loader.snapshots import BrokenChain, History
 from ingestions.engine.loader.sql import identifier, literal
 from ingestions.engine.loader.staging import StagingTable
@@ -61,6 +65,7 @@ class SparkTableLoader(EvolvingTable):
         self.at_once = Mode.of(schema.evolution_mode, schema.evolution_enabled) is Mode.FAIL
         self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
+        self._plans: dict[str, Plan] = {}
 
     def open_branch(self, branch: str) -> int | None:
         if not self.our_columns_there:
@@ -93,9 +98,11 @@ class SparkTableLoader(EvolvingTable):
                 "Look whether its rows are in the table, then retry or skip its files.",
             ) from None
 
-    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState) -> Staged:
+    def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState, plan: Plan = PLAIN) -> Staged:
         addresses = [entry.file.address for entry in entries]
         self._batches[attempt.branch] = batch_id
+        self._plans[attempt.branch] = plan
+        self.well_formed = plan.well_formed
         with self.tagged(attempt):
             try:
                 return self._write(entries, batch_id, attempt)
@@ -106,11 +113,12 @@ class SparkTableLoader(EvolvingTable):
         mode = self.mode()
         if mode is not None:
             return mode.stage(entries, batch_id, attempt)
+        emptied = replacing.delete(self, attempt, self._plans[attempt.branch].replaced)
         for part in in_parts(entries, self.config.limits) if self.at_once else [entries]:
             rows, columns = self.frame(part, batch_id)
             self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
-        staged = self._staged(batch_id, attempt)
-        if staged.snapshot_id is None:
+        staged = self._staged(batch_id, attempt, emptied)
+        if staged.snapshot_id is None and not self.well_formed:
             self._check_silent(entries)
         return staged
 
@@ -137,7 +145,7 @@ class SparkTableLoader(EvolvingTable):
             raise LostRace("branch_changed", f"Somebody else wrote to the branch {attempt.branch}.")
         return head
 
-    def _staged(self, batch_id: str, attempt: AttemptState) -> Staged:
+    def _staged(self, batch_id: str, attempt: AttemptState, emptied: tuple[int, ...]) -> Staged:
         history, _ = self.history(detail_of=attempt.branch)
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
@@ -147,9 +155,9 @@ class SparkTableLoader(EvolvingTable):
         def total(name: str) -> int:
             return sum(int(summary.get(name, 0)) for summary in parts)
 
-        if not total("added-records"):
+        if not total("added-records") and not emptied:
             return Staged(None)
-        return Staged(head.id, total("added-records"), total("added-files-size"), total("added-data-files"))
+        return Staged(head.id, total("added-records"), total("added-files-size"), total("added-data-files"), emptied)
 
     def _check_silent(self, entries: Sequence[Entry]) -> None:
         """Files of which no row arrived: read by their paths they must have none, and be there. A folder's listing
@@ -188,7 +196,9 @@ class SparkTableLoader(EvolvingTable):
                 f"The staged batch holds {rows} rows{named}, and its snapshot says {staged.added_records}.",
                 "Nothing was published.",
             )
-        self._check_silent([entry for entry in entries if entry.file.address not in by_file])
+        if not self.well_formed:
+            self._check_silent([entry for entry in entries if entry.file.address not in by_file])
+        self._check_replaced(attempt)
         try:
             findings = observing.in_rows(self, added, keys, entries) if keys else ()
             audit = Audit(by_file, findings, {"unknown_keys": len(keys)} if keys else {})
@@ -197,6 +207,56 @@ class SparkTableLoader(EvolvingTable):
             raise
         except Exception as error:
             raise commit_failure(error, "auditing the staged batch") from error
+
+    def _check_replaced(self, attempt: AttemptState) -> None:
+        plan = self._plans[attempt.branch]
+        left = self.rows_left(plan.replaced, attempt.branch)
+        if rows := sum(left.values()):
+            raise ValueLost(
+                "rows_not_replaced",
+                f"{rows} rows of {next(iter(left))[1]} would stand beside the rows that replace them.",
+                "Nothing was published.",
+            )
+
+    def rows_left(self, pairs: Collection[tuple[str, str]], branch: str = "") -> Mapping[tuple[str, str], int]:
+        try:
+            return replacing.left(self, pairs, branch)
+        except Exception as error:
+            raise commit_failure(error, "looking for rows that are replaced") from error
+
+    def staged_rows(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Any:
+        """The rows that this attempt has staged."""
+        mode = self.mode()
+        return mode.added(attempt, entries) if mode else self._added(staged, attempt)
+
+    def first_bad(self, staged: Staged, attempt: AttemptState, entries: Sequence[Entry]) -> Mapping[str, BadRow]:
+        try:
+            return Quarantine(self).first(self.staged_rows(staged, attempt, entries), entries)
+        except Exception as error:
+            addresses = [entry.file.address for entry in entries]
+            raise self.read_failed(error, addresses, "looking at malformed rows") from error
+
+    def quarantine(
+        self,
+        staged: Staged,
+        attempt: AttemptState,
+        entries: Sequence[Entry],
+        replaced: Collection[tuple[str, str]],
+    ) -> Mapping[str, int]:
+        rows = self.staged_rows(staged, attempt, entries)
+        with self.tagged(attempt):
+            return Quarantine(self).replace(rows, entries, self.batch_of(attempt), attempt, replaced)
+
+    def drop_table(self) -> None:
+        """With the quarantine table that this ingestion has made for it."""
+        super().drop_table()
+        Quarantine(self).drop()
+
+    def unquarantine(self, batches: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
+        Quarantine(self).remove(batches, pairs)
+
+    def quarantined(self) -> Mapping[tuple[str, str], int]:
+        return Quarantine(self).counts()
 
     def adopted(self, batch_id: str, found: Found) -> Audit:
         mode = self.mode()
@@ -278,6 +338,8 @@ class SparkTableLoader(EvolvingTable):
             self.spark.sql(f"ALTER TABLE {self.table} DROP BRANCH IF EXISTS {identifier(branch)}")
             if self.mode() is not None:
                 StagingTable(self, branch).drop()
+            if self.config.format.bad_rows == "quarantine" and branch not in self._plans:  # of another worker
+                Quarantine(self).drop_branch(branch)
 
         try:
             self.committed(run, f"dropping the branch {branch}")

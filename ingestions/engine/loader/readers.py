@@ -21,6 +21,7 @@ from ingestions.engine.loader.folders import Folders, Weigh
 from ingestions.engine.loader.matching import OURS, Rules
 from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, link_options, link_path, source_file, spark_path
 from ingestions.engine.loader.rows import NO_RECORDS, PAIRS, Filled, RawFrame, is_given
+from ingestions.engine.loader.versions import Versions
 from ingestions.engine.schema import types
 from ingestions.engine.sources.base import SparkAccess
 
@@ -38,6 +39,7 @@ class Readers:
         self.access = access
         self.rules = rules
         self.folders = Folders(weigh)
+        self.versions = Versions(access)
         self.options = config.format.options
         self.nulls = null_texts(self.options)
         self._there: set[str] = set()  # formats that this cluster is known to have
@@ -135,7 +137,7 @@ class Readers:
 
     def file_columns(self) -> list[Expression]:
         return [
-            self.address().alias("source_file"),
+            self.versions.checked(self.address()).alias("source_file"),
             F.col("_metadata.file_modification_time").alias("modified_at"),
         ]
 

@@ -27,6 +27,11 @@ FILE_PATH = "_file_path"
 LOST = "AUTOLOADER_VALUE_LOST"
 #: … and when a column that the table requires has no value.
 MISSING = "AUTOLOADER_REQUIRED_COLUMN"
+#: … when a value holds the character that stands for bytes which are no text,
+ODD = "AUTOLOADER_ODD_TEXT"
+#: … and when a file is not the one that was listed.
+OTHER = "AUTOLOADER_OTHER_VERSION"
+REPLACEMENT = "\ufffd"
 #: … and when a JSON document has no records where they are said to be; the file's address follows.
 NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 PAIRS = "array<struct<key:string,value:string>>"
@@ -58,14 +63,27 @@ class RawFrame:
         return RawFrame(self.df.withColumns({"given": left, "extra": F.lit(None).cast(PAIRS)}), self.filled)
 
 
-def table_rows(raw: RawFrame, columns: Sequence[Column], batch_id: str, converter: Converter) -> Any:
-    """A frame with exactly the table's columns, in the table's order."""
+def table_rows(
+    raw: RawFrame,
+    columns: Sequence[Column],
+    batch_id: str,
+    converter: Converter,
+    *,
+    trusted: Sequence[str] = (),
+    well_formed: bool = False,
+) -> Any:
+    """A frame with exactly the table's columns, in the table's order. ``trusted``: files of which it is known that
+    their bytes are text, however odd it looks. ``well_formed``: without malformed rows."""
     rows = _Rows(raw, converter)
-    df = rows.rescued(rows.converted(raw.df))
+    df = rows.rescued(rows.converted(raw.df.where(F.col("corrupt").isNull()) if well_formed else raw.df))
+    file = F.col("source_file")
+    odd = rows.odd()
+    if trusted:
+        odd &= ~file.isin(*trusted)
     ours: Mapping[str, Expression] = {
-        SOURCE_FILE: F.when(rows.audit(), F.col("source_file")).otherwise(
-            F.raise_error(F.concat(F.lit(f"{LOST} "), F.col("source_file")))
-        ),
+        SOURCE_FILE: F.when(~rows.audit(), F.raise_error(F.concat(F.lit(f"{LOST} "), file)))
+        .when(odd, F.raise_error(F.concat(F.lit(f"{ODD} "), file)))
+        .otherwise(file),
         FILE_MODIFIED_AT: F.col("modified_at"),
         BATCH_ID: F.lit(batch_id),
         LOADED_AT: F.current_timestamp(),
@@ -177,6 +195,19 @@ class _Rows:
             return F.array_contains(found, F.lit(CORRUPT_RECORD)) | (given == kept + F.size(found) - 1)
 
         return F.coalesce(plain | (rescued.isNotNull() & let(keys, beside)), F.lit(False))
+
+    def odd(self) -> Expression:
+        """Whether the row holds the character that a decoder writes in place of bytes that are no text. What stands in
+        a column that is no text is right, or rescued."""
+        if self.filled and all(each.type is not None for each in self.filled):
+            return F.lit(False)  # its texts were never bytes in an encoding that somebody chose
+        looked = [
+            F.contains(F.col(each.name), F.lit(REPLACEMENT))
+            for each, type_ in zip(self.filled, self.types, strict=True)
+            if each.type is None and (type_ == types.STRING or types.is_nested(type_))
+        ]
+        looked.append(F.contains(F.col("rescued"), F.lit(REPLACEMENT)))
+        return any_of([F.coalesce(each, F.lit(False)) for each in looked])
 
     def _whole(self, at: int) -> Expression:
         """A nested value has as many leaves as its text. Where a leaf holds JSON as text, they cannot be compared."""
