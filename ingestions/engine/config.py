@@ -86,12 +86,27 @@ class FormatOptions(Part):
 
     multiline: bool | None = None
     compression: str | None = None
-    header: bool = True
+    header: bool | None = None
     delimiter: str | None = None
     quote: str = '"'
     escape: str | None = None
     encoding: str | None = None
     null_value: str | None = None
+    #: more texts that mean no value.
+    null_values: list[Annotated[str, StringConstraints(max_length=200)]] = Field(default_factory=list, max_length=100)
+    #: lines above the header, or above the first row, that are no rows.
+    skip_lines: int = Field(0, ge=0, le=1000)
+    #: lines that begin with this character are no rows.
+    comment: str | None = None
+    #: Spark's pattern that dates (times) are read by, in place of the ISO forms.
+    date_format: str | None = Field(None, min_length=1, max_length=100)
+    timestamp_format: str | None = Field(None, min_length=1, max_length=100)
+    decimal_separator: Literal[".", ","] | None = None
+    thousands_separator: str | None = None
+    #: xml: the element that makes a row.
+    row_tag: str | None = None
+    #: json: where the records of a document are: ``Records[*]``, ``data.items[*]``.
+    records_path: str | None = Field(None, max_length=500)
 
 
 class ColumnRule(Part):
@@ -116,7 +131,7 @@ class Schema(Part):
 
 
 class Format(Part):
-    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary"]
+    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary", "auto"]
     options: FormatOptions = Field(default_factory=FormatOptions)
     columns: list[ColumnRule] = Field(default_factory=list)
     #: of a new table: these columns first, in this order.

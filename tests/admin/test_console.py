@@ -168,6 +168,17 @@ def test_a_run_is_retried_and_its_failed_files_wait_again(console: Client, inges
     assert "already active" in act(console, Run, "retry", bad)
 
 
+def test_files_are_skipped_and_let_in_again(console: Client, ingestion: Ingestion) -> None:
+    failed = make_file(ingestion, number=71, state="FAILED", reason="It is no gzip.", rows=None)
+    loaded = make_file(ingestion, number=72)
+    assert "is not loaded" in act(console, LedgerEntry, "skip", failed)
+    assert "superuser said so" in LedgerEntry.objects.get(pk=failed.pk).reason
+    assert "waits for the next run" in act(console, LedgerEntry, "retry", failed)
+    assert LedgerEntry.objects.get(pk=failed.pk).state == "DISCOVERED"
+    assert "LOADED" in act(console, LedgerEntry, "skip", loaded)
+    assert LedgerEntry.objects.get(pk=loaded.pk).state == "LOADED"
+
+
 def test_lists_are_filtered_and_searched(console: Client, owner: User, cluster: Cluster, ingestion: Ingestion) -> None:
     elsewhere = {"catalog": "lake", "database": "web", "table": "clicks"}
     clicks = make_ingestion(owner, cluster, name="Clicks", status="paused", destination=elsewhere)

@@ -316,6 +316,7 @@ class Row:
     shape: Shape | None = None
     batch: str = ""
     rows: int | None = None
+    reason: str = ""  # the first words of what a listing said of it
 
 
 @dataclass
@@ -378,7 +379,8 @@ class MemoryStore:
             if row.state == State.DISCOVERED and row.file.address in addresses:
                 self._move(row, State.SKIPPED)
         for entry in new:
-            row = Row(next(self.ledger.ids), entry.file, entry.state)
+            reason = entry.reason.partition(":")[0]
+            row = Row(next(self.ledger.ids), entry.file, entry.state, reason=reason)
             self.ledger.rows[row.id] = row
         return len(new)
 

@@ -7,7 +7,7 @@ null. A cast that succeeds is not enough: Spark reads ``5d`` as a number, cuts n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pyspark.sql.connect.functions as F
 
 from autoloader.lib.errors import ConfigError
+from ingestions.engine.loader.forms import Forms
 from ingestions.engine.schema import types
 
 Expression = Any  # a Column of Spark Connect; PySpark ships no types that hold for it
@@ -22,9 +23,9 @@ Expression = Any  # a Column of Spark Connect; PySpark ships no types that hold 
 #: the form a number has in JSON and in tidy CSV: no plus, no leading zero (phone numbers and codes are not numbers).
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 #: what Spark's JSON parser makes of ``5.0`` and ``12345678.0``; also how others write whole numbers.
-_WHOLE_AS_FLOAT = r"^-?(?:(?:0|[1-9][0-9]*)\.[0-9]{1,18}|[0-9]\.[0-9]{1,17}E[0-9]{1,2})$"
-_LARGE = r"^-?[0-9]\.[0-9]{1,17}E[0-9]{1,2}$"
-_SMALL = r"^-?[0-9]\.[0-9]{1,17}E-[0-9]{1,2}$"
+_WHOLE_AS_FLOAT = r"^-?(?:(?:0|[1-9][0-9]*)\.[0-9]{1,18}|[0-9](?:\.[0-9]{1,17})?[eE]\+?[0-9]{1,2})$"
+_LARGE = r"^-?[0-9](?:\.[0-9]{1,17})?[eE]\+?[0-9]{1,2}$"
+_SMALL = r"^-?[0-9](?:\.[0-9]{1,17})?[eE]-[0-9]{1,2}$"
 _WIDE = "decimal(38,18)"
 _NOT_FINITE = ("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf", '"NaN"', '"Infinity"', '"-Infinity"')
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -39,6 +40,8 @@ _DELICATE = (
     r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-?+[0-9]++(?![0-9.eE])|-?+(?=[0-9.]{1,15}(?![0-9.eE]))[0-9.]++)*+)'
     r"(-?+[0-9][0-9.eE+-]*+)"
 )
+#: the same for every number with a point or an exponent: ``1.50`` would become ``1.5``.
+_FRACTION = r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-(?![0-9])|-?+[0-9]++(?![0-9.eE]))*+)(-?+[0-9][0-9.eE+-]*+)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,10 @@ class Converter:
     """``zone_shifts``: the session's zone skips hours, so local times have to be checked. ``end``: a word that no file
     contains; it proves that a JSON text was read to its end."""
 
-    def __init__(self, *, zone_shifts: bool, end: str) -> None:
+    def __init__(self, *, zone_shifts: bool, end: str, forms: Forms | None = None) -> None:
         self.zone_shifts = zone_shifts
         self.end = end
+        self.forms = forms or Forms()
 
     def convert(self, text: Expression, type_: types.Type, *, strict: bool = False) -> Conversion:
         """``strict`` is for guessing types: ``1.0`` is then no bigint, though it could be stored as one."""
@@ -107,10 +111,41 @@ class Converter:
         """The map of name → text of one JSON object; null for anything else, trailing text included."""
         return self._parsed(text, "map<string,string>")
 
+    def objects_as_written(self, text: Expression) -> Expression:
+        """The same with the text of each number as it stands there, in nested values too."""
+        return F.transform_values(self.objects(self._marked(text)), lambda _key, each: self._unmarked(each))
+
     def documents(self, text: Expression) -> Expression:
         """The array of records in a file that is one JSON document: the items of an array, else the document."""
-        items = self._parsed(exact_numbers(text), "array<string>")
+        items = F.transform(self._parsed(self._marked(text), "array<string>"), self._unmarked)
         return F.when(F.startswith(text, F.lit("[")), F.coalesce(items, F.array(text))).otherwise(F.array(text))
+
+    def _marked(self, text: Expression) -> Expression:
+        """Numbers that parsing would change as texts of their own, told from others by a word of ours."""
+        return F.regexp_replace(text, _FRACTION, f'$1"{self.end}$2"')
+
+    def _unmarked(self, text: Expression) -> Expression:
+        bare = F.regexp_replace(text, f'"?{self.end}([0-9.eE+-]*+)"?', "$1")
+        return F.when(F.contains(text, F.lit(self.end)), bare).otherwise(text)
+
+    def records(self, text: Expression, keys: Sequence[str]) -> Expression:
+        """The array of records below these keys of a JSON document, each as text; null where there is none, or where
+        the text is no whole document."""
+        inner = "array<string>"
+        for key in reversed(keys):
+            inner = f"struct<{types.quoted(key)}:{inner}>"
+        inner = f"{inner.removesuffix('>')},{types.quoted(self.end)}:string>"
+        tail = f',{{"{self.end}":"{self.end}"}}]'
+        whole = F.from_json(F.concat(F.lit("["), self._marked(text), F.lit(tail)), f"array<{inner}>")
+
+        def found(items: Expression) -> Expression:
+            value = F.get(items, F.lit(0))
+            for key in keys:
+                value = value[key]
+            whole = (F.size(items) == 2) & (F.get(items, F.lit(1))[self.end] == self.end)
+            return F.when(whole, F.transform(value, self._unmarked))
+
+        return let(whole, found)
 
     # scalars
 
@@ -119,18 +154,22 @@ class Converter:
             return text
         trimmed = F.trim(text)
         if isinstance(type_, types.Decimal):
-            return _decimal(trimmed, type_)
+            return _decimal(self.forms.number(trimmed), type_)
         match str(type_):
             case "boolean":
                 return F.when(F.lower(trimmed).isin("true", "false"), trimmed.cast("boolean"))
             case "tinyint" | "smallint" | "int" | "bigint" as name:
-                return _integer(trimmed, name, strict)
+                return _integer(self.forms.number(trimmed), name, strict)
             case "float" | "double" as name:
-                return _floating(trimmed, name)
+                return _floating(self.forms.number(trimmed), name)
+            case "date" if self.forms.date:
+                return F.to_date(trimmed, self.forms.date)
             case "date":
                 return F.when(trimmed.rlike(_DATE), trimmed.cast("date"))
             case "timestamp":
                 return self._timestamp(trimmed)
+            case "timestamp_ntz" if self.forms.timestamp:
+                return F.lit(None).cast("timestamp_ntz") if self.forms.zoned else self._clock(trimmed)
             case "timestamp_ntz":
                 return F.when(trimmed.rlike(f"^{_LOCAL}$"), trimmed.cast("timestamp_ntz"))
             case "binary":
@@ -138,7 +177,14 @@ class Converter:
             case name:
                 return F.lit(None).cast(name)
 
+    def _clock(self, text: Expression) -> Expression:
+        return F.to_timestamp_ntz(text, F.lit(self.forms.timestamp))
+
     def _timestamp(self, text: Expression) -> Expression:
+        if self.forms.timestamp:
+            value = F.to_timestamp(text, self.forms.timestamp)
+            moved = self.zone_shifts and not self.forms.zoned
+            return F.when(value.cast("timestamp_ntz") == self._clock(text), value) if moved else value
         value = text.cast("timestamp")
         local = text.rlike(f"^{_LOCAL}$")
         if self.zone_shifts:
@@ -235,13 +281,20 @@ def _integer(text: Expression, name: str, strict: bool) -> Expression:
 def _floating(text: Expression, name: str) -> Expression:
     value = text.cast(name)
     certain = 15 if name == "double" else 6  # characters: that many digits survive in any case
-    same = (value.cast("string") == text) | (value.cast("string").cast(_WIDE) == text.cast(_WIDE))
+    shown = value.cast("string")
+    same = (shown == text) | (_digits(shown) == _digits(text))
     exact = (F.length(text) <= certain) | (same & (F.length(text) <= 40))
     vanished = (value == 0) & text.rlike("^-?[0-9.]*[1-9]")
     infinite = value.isin(float("inf"), float("-inf"))
     number = F.when(text.rlike(_NUMBER) & exact & ~infinite & ~vanished, value)
     odd = F.when(text.isin(*_NOT_FINITE), F.translate(text, '"', "").cast(name))
     return F.coalesce(number, odd)
+
+
+def _digits(text: Expression) -> Expression:
+    """The digits of a number from the first to the last that is not zero. Two texts that come to about the same number
+    and have the same digits are the same number."""
+    return F.regexp_replace(F.regexp_replace(text, r"[eE].*$|[-.]", ""), "^0+|0+$", "")
 
 
 def _decimal(text: Expression, type_: types.Decimal) -> Expression:

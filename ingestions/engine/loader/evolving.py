@@ -23,6 +23,7 @@ from ingestions.engine.loader.base import (
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
+from ingestions.engine.loader.forms import Forms
 from ingestions.engine.loader.from_path import with_path
 from ingestions.engine.loader.infer import Inference
 from ingestions.engine.loader.matching import Rules, is_reserved
@@ -52,7 +53,11 @@ class EvolvingTable(IcebergTable):
         self.rules = Rules.of(config.format.columns)
         self.paths = PathColumns.of(config.format.path_columns, locate(config.source).base)
         self.readers = Readers(spark, config, access, self.rules, weigh)
-        self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
+        self.converter = Converter(
+            zone_shifts=config.format.timezone.upper() != "UTC",
+            end=uuid.uuid4().hex,
+            forms=Forms.of(config.format.options),
+        )
         schema = config.format.schema_
         self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen

@@ -29,6 +29,8 @@ LOST = "AUTOLOADER_VALUE_LOST"
 MISSING = "AUTOLOADER_REQUIRED_COLUMN"
 #: columns of plain types above which those of one type are converted together.
 MANY = 200
+#: … and when a JSON document has no records where they are said to be; the file's address follows.
+NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 PAIRS = "array<struct<key:string,value:string>>"
 
 
@@ -219,6 +221,15 @@ def is_given(value: Expression, type_: types.Type | None) -> Expression:
     if type_ is None or type_ == types.STRING:
         return F.coalesce(F.length(value) > 0, F.lit(False))
     return value.isNotNull()
+
+
+def leftover(rest: Sequence[tuple[str, Expression]]) -> Expression:
+    """Values that no column takes, as entries; null where all of them are empty."""
+    if not rest:
+        return F.lit(None).cast(PAIRS)
+    entries = F.array(*(F.struct(F.lit(key).alias("key"), text.alias("value")) for key, text in rest))
+    some = any_of([is_given(text, None) for _, text in rest])
+    return F.when(some, F.filter(entries, lambda each: F.length(each["value"]) > 0)).cast(PAIRS)
 
 
 def rescue_key(name: str) -> str:
