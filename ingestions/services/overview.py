@@ -59,10 +59,12 @@ class Totals:
 
 @dataclass(frozen=True)
 class Attention:
-    """What needs a person: the failing ingestions (the first of them by row) and processes that are missing."""
+    """What needs a person: the failing ingestions (the first of them by row), those with schema changes to decide
+    about, and processes that are missing."""
 
     failing: list[Row]
     failing_count: int
+    reviewing: list[Ingestion]
     worker_missing: bool
     scheduler_missing: bool
 
@@ -137,6 +139,7 @@ def attention(visible: IngestionQuerySet) -> Attention:
     return Attention(
         rows(list(failing.select_related("cluster")[:NAMED])) if count else [],
         count,
+        list(visible.filter(changes_pending__gt=0)[:NAMED]),
         worker_missing=Heartbeat.Kind.WORKER not in alive,
         scheduler_missing=Heartbeat.Kind.SCHEDULER not in alive,
     )

@@ -36,6 +36,8 @@ def test_the_answer_holds_the_whole_configuration(as_owner: Api, cluster: Cluste
         "evolution_mode": "addNewColumns",
         "schema_json": None,
         "hints": {},
+        "sample_files": 32,
+        "sample_bytes": 268_435_456,
     }
     assert body["limits"]["files_per_batch"] == 1000
     assert body["metadata"]["last_run_id"] is None

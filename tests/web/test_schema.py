@@ -26,7 +26,9 @@ def test_what_waits_is_shown_with_its_files_and_statements(browser: Client, inge
         assert part in page
     assert "Needs review" in page
     assert "1 schema change waits for you" in text(browser, f"/ingestions/{ingestion.pk}/")
-    assert "Needs review" in text(browser, "/ingestions/")
+    listed = text(browser, "/ingestions/")
+    assert "Needs review" in listed
+    assert "needs review</b>" in listed
 
 
 def test_a_click_decides_and_a_second_one_says_that_it_was(browser: Client, ingestion: Ingestion) -> None:
@@ -46,3 +48,9 @@ def test_nobody_decides_for_somebody_else(browser: Client, ingestion: Ingestion)
     assert browser.post(f"/schema-changes/{change.pk}/approve/").status_code == 404
     change.refresh_from_db()
     assert change.status == "pending"
+
+
+def test_a_file_says_how_many_values_were_left_out(browser: Client, ingestion: Ingestion) -> None:
+    file = make_file(ingestion, dropped_values=1234)
+    assert "1,234 values of new columns left out" in text(browser, f"/files/{file.pk}/")
+    assert "1,234 values left out" in text(browser, f"/ingestions/{ingestion.pk}/files/")

@@ -32,6 +32,8 @@ ODD = "AUTOLOADER_ODD_TEXT"
 #: … and when a file is not the one that was listed.
 OTHER = "AUTOLOADER_OTHER_VERSION"
 REPLACEMENT = "\ufffd"
+#: columns of plain types above which those of one type are converted together.
+MANY = 200
 #: … and when a JSON document has no records where they are said to be; the file's address follows.
 NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 PAIRS = "array<struct<key:string,value:string>>"
@@ -112,16 +114,37 @@ class _Rows:
     def converted(self, df: Any) -> Any:
         """Adds ``v<n>``, the typed value or null, and ``b<n>``: the value stands not (wholly) in its column."""
         pairs = {at: self._pair(at) for at in range(len(self.filled))}
-        df = df.select("*", *(pair.alias(f"p{at}") for at, pair in pairs.items() if pair is not None))
+        together = self._together([at for at, pair in pairs.items() if pair is None])
+        df = df.select(
+            "*",
+            *(pair.alias(f"p{at}") for at, pair in pairs.items() if pair is not None),
+            *(self._converted_at_once(places).alias(f"w{places[0]}") for places in together),
+        )
+        taken = {at: F.get(F.col(f"w{places[0]}"), F.lit(n)) for places in together for n, at in enumerate(places)}
         values, bad = [], []
         for at, pair in pairs.items():
             if pair is None:
-                values.append(self._scalar(at).alias(f"v{at}"))
+                values.append((taken[at] if at in taken else self._scalar(at)).alias(f"v{at}"))
                 bad.append((self._given(at) & F.col(f"v{at}").isNull()).alias(f"b{at}"))
             else:
                 values.append(F.col(f"p{at}")["v"].alias(f"v{at}"))
                 bad.append((self._given(at) & ~F.coalesce(F.col(f"p{at}")["ok"], F.lit(False))).alias(f"b{at}"))
         return df.select("*", *values).select("*", *bad)
+
+    def _together(self, scalars: list[int]) -> list[list[int]]:
+        """Columns of one type that are converted by one expression: where they are many, planning one for each takes
+        longer than reading the files."""
+        if len(scalars) <= MANY:
+            return []
+        groups: dict[types.Type, list[int]] = {}
+        for at in scalars:
+            if not self._direct(at) and self.types[at] != types.STRING:
+                groups.setdefault(self.types[at], []).append(at)
+        return [places for places in groups.values() if len(places) > 1]
+
+    def _converted_at_once(self, places: list[int]) -> Expression:
+        type_ = self.types[places[0]]
+        return F.transform(F.array(*map(self._text, places)), lambda text: self.converter.scalar(text, type_))
 
     def _direct(self, at: int) -> bool:
         source = self.filled[at].type

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autoloader.lib.errors import ValueLost
 from ingestions.engine.loader import rows as loader_rows
-from tests.engine.loader.feed import Feed, csv_shape, json_shape
+from tests.engine.loader.feed import Feed, Loaded, csv_shape, json_shape
 
 pytestmark = pytest.mark.spark
 NewFeed = Callable[..., Feed]
@@ -90,3 +90,28 @@ def test_a_reader_that_loses_a_value_stops_the_write(feed: NewFeed, monkeypatch:
         orders.load(orders.csv("b.csv", "n,s\nnot a number,y\n"))
     assert "b.csv" in raised.value.message
     assert [row["n"] for row in orders.rows()] == [1]
+
+
+def test_columns_that_are_converted_together_say_what_they_say_apart(
+    feed: NewFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("bigint", "double", "decimal(6,2)", "timestamp", "date", "boolean", "string", "struct<a:bigint>")
+    names = [f"c{at}" for at in range(2 * len(kinds))]
+    schema = ", ".join(f"{name} {kinds[at % len(kinds)]}" for at, name in enumerate(names))
+    values = ["", "7", "007", "1.5", "1.125", "2024-01-01", "2024-01-01T01:02:03Z", "true", "x", '{"a": 1}', '{"b": 1}']
+    out = io.StringIO()
+    csv.writer(out).writerows([names, *(([value] * len(names)) for value in values)])
+    rows = feed("csv", format={"schema": {"inference": "manual", "schema_json": schema}})
+    rows.evolve([])
+    entry = rows.write("a.csv", out.getvalue(), csv_shape(*names))
+    apart = rows.load(entry, evolve=False)
+    monkeypatch.setattr(loader_rows, "MANY", 1)
+    together = rows.load(entry, evolve=False)
+    ours = {"_batch_id", "_loaded_at"}
+
+    def told(loaded: Loaded) -> list[str]:
+        return sorted(str({name: value for name, value in row.items() if name not in ours}) for row in loaded.rows)
+
+    assert len(together.rows) == len(values)
+    assert told(together) == told(apart)
+    assert len(together.rescued()) > len(values) // 2
