@@ -10,9 +10,9 @@ import pyspark.sql.connect.functions as F
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader import plain_rows
 from ingestions.engine.loader.base import Column
-from ingestions.engine.loader.convert import Expression, total
+from ingestions.engine.loader.convert import Expression, any_of, total
 from ingestions.engine.loader.matching import distinct, match
-from ingestions.engine.loader.rows import Filled, RawFrame, is_given, leftover
+from ingestions.engine.loader.rows import OTHER_ENCODING, Filled, RawFrame, is_given, leftover
 
 if TYPE_CHECKING:
     from ingestions.engine.loader.readers import Readers
@@ -47,7 +47,17 @@ def texts(readers: Readers, shape: Shape, addresses: Sequence[str]) -> Any:
         df = df.select("*", *readers.file_columns())
     values = [readers.null(_without_mark(F.col("c0")) if at == 0 else F.col(f"c{at}")) for at in range(count)]
     named = [value.alias(f"c{at}") for at, value in enumerate(values)]
-    return df.select(*named, "corrupt", "source_file", "modified_at")
+    return df.select(*named, "corrupt", _in_its_encoding(readers, count).alias("source_file"), "modified_at")
+
+
+def _in_its_encoding(readers: Readers, count: int) -> Expression:
+    """The file's address, unless a value shows that the file is in another encoding further down than its first bytes,
+    which were all that told. Spark puts one character for whatever it cannot decode. A person who named it is right."""
+    if readers.options.encoding:
+        return F.col("source_file")
+    strange = any_of([F.contains(F.col(f"c{at}"), F.lit("\ufffd")) for at in range(count)])
+    raised = F.raise_error(F.concat(F.lit(f"{OTHER_ENCODING} "), F.col("source_file")))
+    return F.when(F.coalesce(strange, F.lit(False)), raised).otherwise(F.col("source_file"))
 
 
 def _below(readers: Readers, shape: Shape, addresses: Sequence[str], schema: str) -> Any:

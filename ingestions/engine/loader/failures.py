@@ -9,7 +9,7 @@ from autoloader.lib.errors import AutoloaderError, FatalError, FileError, StaleS
 from autoloader.lib.spark_errors import error_class, is_spark_error, short_message, translate
 from ingestions.engine.loader.base import LostRace
 from ingestions.engine.loader.paths import named_in
-from ingestions.engine.loader.rows import LOST, MISSING, NO_RECORDS
+from ingestions.engine.loader.rows import LOST, MISSING, NO_RECORDS, OTHER_ENCODING
 from ingestions.engine.sources.base import SparkAccess
 
 
@@ -87,6 +87,14 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
             "records_missing",
             f"{address} has no records where format.options.records_path says, or is no whole JSON document.",
             "Correct the path, leave the file out with a pattern, or upload it again.",
+            path=address,
+        )
+    if OTHER_ENCODING in text:
+        address = address or _after(OTHER_ENCODING, text)
+        return FileError(
+            "encoding_mismatch",
+            f"{address} is not in the encoding that its first bytes show, or holds replacement characters, further down.",
+            "Set the encoding of the format's options: windows-1252 or ISO-8859-1, or UTF-8 if it is right.",
             path=address,
         )
     if address and _is_corrupt(class_, text):

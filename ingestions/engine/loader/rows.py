@@ -28,6 +28,8 @@ LOST = "AUTOLOADER_VALUE_LOST"
 MISSING = "AUTOLOADER_REQUIRED_COLUMN"
 #: … and when a JSON document has no records where they are said to be; the file's address follows.
 NO_RECORDS = "AUTOLOADER_NO_RECORDS"
+#: … and when a file goes on in another encoding than it began in; the file's address follows.
+OTHER_ENCODING = "AUTOLOADER_OTHER_ENCODING"
 PAIRS = "array<struct<key:string,value:string>>"
 
 
