@@ -93,7 +93,7 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
         address = address or _after(OTHER_ENCODING, text)
         return FileError(
             "encoding_mismatch",
-            f"{address} is not in the encoding that its first bytes show, or holds replacement characters, further down.",
+            f"{address} is in another encoding than its first bytes show, or holds replacement characters.",
             "Set the encoding of the format's options: windows-1252 or ISO-8859-1, or UTF-8 if it is right.",
             path=address,
         )
