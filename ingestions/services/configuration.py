@@ -166,7 +166,6 @@ _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("engine", ("batch",)),
     ("format.bad_rows", ("rescue",)),
     ("format.overwritten", ("ignore", "append")),
-    ("format.schema.evolution_mode", ("addNewColumns", "rescue", "failOnNewColumns")),
 )
 
 

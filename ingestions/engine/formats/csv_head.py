@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from ingestions.engine import config
@@ -61,6 +62,18 @@ def first_record(text: str, complete: bool, delimiter: str, options: config.Form
     if options.quote and options.quote in text:
         raise Unreadable("a quote is opened and never closed")
     return []
+
+
+def line_end(text: str, delimiter: str, options: config.FormatOptions) -> str:
+    """What parts the rows: CR where the first record ends with one, as on old Macs, else LF, which files with CR LF
+    have as well. CR LF is told apart only where the file begins with a blank line: it must not pass for the header.
+    """
+    if text.startswith("\r\n"):
+        return "\r\n"
+    lines = _Lines(text, complete=True)
+    with suppress(csv.Error):
+        next((record for record in _reader(lines, delimiter, options) if record), None)
+    return "\r" if lines.behind().endswith("\r") else "\n"
 
 
 def records(text: str, complete: bool, delimiter: str, options: config.FormatOptions) -> Iterator[list[str]]:
@@ -128,6 +141,10 @@ class _Lines:
         self.ran_out = False
         for _ in range(skip):
             next(self._raw(), None)
+
+    def behind(self) -> str:
+        """The last one or two characters that were given out."""
+        return self._text[max(0, self._at - 2) : self._at]
 
     def __iter__(self) -> Iterator[str]:
         return self

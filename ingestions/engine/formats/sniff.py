@@ -9,7 +9,14 @@ from autoloader.lib.errors import ConfigError, FileError
 from ingestions.engine import config
 from ingestions.engine.formats import avro_head, json_head, orc_head, parquet_head, xml_head
 from ingestions.engine.formats import delimiter as given_delimiter
-from ingestions.engine.formats.csv_head import Incomplete, Unreadable, detect_delimiter, first_record, has_header
+from ingestions.engine.formats.csv_head import (
+    Incomplete,
+    Unreadable,
+    detect_delimiter,
+    first_record,
+    has_header,
+    line_end,
+)
 from ingestions.engine.formats.detect import detect
 from ingestions.engine.formats.encodings import java_name
 from ingestions.engine.formats.head import STEPS, Head, Named, Readable, empty, read_head
@@ -78,6 +85,7 @@ def _csv_shape(address: str, record: list[str], between: str, head: Head, option
         "delimiter": between,
         "escape": options.escape or options.quote,
         "header": str(header).lower(),
+        "line_end": line_end(head.text, between, options),
         "multiline": str(options.multiline is not False).lower(),
         "quote": options.quote,
         **({"skip_lines": str(options.skip_lines)} if options.skip_lines else {}),

@@ -23,9 +23,9 @@ Expression = Any  # a Column of Spark Connect; PySpark ships no types that hold 
 #: the form a number has in JSON and in tidy CSV: no plus, no leading zero (phone numbers and codes are not numbers).
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 #: what Spark's JSON parser makes of ``5.0`` and ``12345678.0``; also how others write whole numbers.
-_WHOLE_AS_FLOAT = r"^-?(?:(?:0|[1-9][0-9]*)\.[0-9]{1,18}|[0-9]\.[0-9]{1,17}E[0-9]{1,2})$"
-_LARGE = r"^-?[0-9]\.[0-9]{1,17}E[0-9]{1,2}$"
-_SMALL = r"^-?[0-9]\.[0-9]{1,17}E-[0-9]{1,2}$"
+_WHOLE_AS_FLOAT = r"^-?(?:(?:0|[1-9][0-9]*)\.[0-9]{1,18}|[0-9](?:\.[0-9]{1,17})?[eE]\+?[0-9]{1,2})$"
+_LARGE = r"^-?[0-9](?:\.[0-9]{1,17})?[eE]\+?[0-9]{1,2}$"
+_SMALL = r"^-?[0-9](?:\.[0-9]{1,17})?[eE]-[0-9]{1,2}$"
 _WIDE = "decimal(38,18)"
 _NOT_FINITE = ("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf", '"NaN"', '"Infinity"', '"-Infinity"')
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -40,6 +40,8 @@ _DELICATE = (
     r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-?+[0-9]++(?![0-9.eE])|-?+(?=[0-9.]{1,15}(?![0-9.eE]))[0-9.]++)*+)'
     r"(-?+[0-9][0-9.eE+-]*+)"
 )
+#: the same for every number with a point or an exponent: ``1.50`` would become ``1.5``.
+_FRACTION = r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-(?![0-9])|-?+[0-9]++(?![0-9.eE]))*+)(-?+[0-9][0-9.eE+-]*+)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,22 @@ class Converter:
         """The map of name → text of one JSON object; null for anything else, trailing text included."""
         return self._parsed(text, "map<string,string>")
 
+    def objects_as_written(self, text: Expression) -> Expression:
+        """The same with the text of each number as it stands there, in nested values too."""
+        return F.transform_values(self.objects(self._marked(text)), lambda _key, each: self._unmarked(each))
+
     def documents(self, text: Expression) -> Expression:
         """The array of records in a file that is one JSON document: the items of an array, else the document."""
-        items = self._parsed(exact_numbers(text), "array<string>")
+        items = F.transform(self._parsed(self._marked(text), "array<string>"), self._unmarked)
         return F.when(F.startswith(text, F.lit("[")), F.coalesce(items, F.array(text))).otherwise(F.array(text))
+
+    def _marked(self, text: Expression) -> Expression:
+        """Numbers that parsing would change as texts of their own, told from others by a word of ours."""
+        return F.regexp_replace(text, _FRACTION, f'$1"{self.end}$2"')
+
+    def _unmarked(self, text: Expression) -> Expression:
+        bare = F.regexp_replace(text, f'"?{self.end}([0-9.eE+-]*+)"?', "$1")
+        return F.when(F.contains(text, F.lit(self.end)), bare).otherwise(text)
 
     def records(self, text: Expression, keys: Sequence[str]) -> Expression:
         """The array of records below these keys of a JSON document, each as text; null where there is none, or where
@@ -122,13 +136,14 @@ class Converter:
             inner = f"struct<{types.quoted(key)}:{inner}>"
         inner = f"{inner.removesuffix('>')},{types.quoted(self.end)}:string>"
         tail = f',{{"{self.end}":"{self.end}"}}]'
-        whole = F.from_json(F.concat(F.lit("["), exact_numbers(text), F.lit(tail)), f"array<{inner}>")
+        whole = F.from_json(F.concat(F.lit("["), self._marked(text), F.lit(tail)), f"array<{inner}>")
 
         def found(items: Expression) -> Expression:
             value = F.get(items, F.lit(0))
             for key in keys:
                 value = value[key]
-            return F.when((F.size(items) == 2) & (F.get(items, F.lit(1))[self.end] == self.end), value)
+            whole = (F.size(items) == 2) & (F.get(items, F.lit(1))[self.end] == self.end)
+            return F.when(whole, F.transform(value, self._unmarked))
 
         return let(whole, found)
 
@@ -266,13 +281,20 @@ def _integer(text: Expression, name: str, strict: bool) -> Expression:
 def _floating(text: Expression, name: str) -> Expression:
     value = text.cast(name)
     certain = 15 if name == "double" else 6  # characters: that many digits survive in any case
-    same = (value.cast("string") == text) | (value.cast("string").cast(_WIDE) == text.cast(_WIDE))
+    shown = value.cast("string")
+    same = (shown == text) | (_digits(shown) == _digits(text))
     exact = (F.length(text) <= certain) | (same & (F.length(text) <= 40))
     vanished = (value == 0) & text.rlike("^-?[0-9.]*[1-9]")
     infinite = value.isin(float("inf"), float("-inf"))
     number = F.when(text.rlike(_NUMBER) & exact & ~infinite & ~vanished, value)
     odd = F.when(text.isin(*_NOT_FINITE), F.translate(text, '"', "").cast(name))
     return F.coalesce(number, odd)
+
+
+def _digits(text: Expression) -> Expression:
+    """The digits of a number from the first to the last that is not zero. Two texts that come to about the same number
+    and have the same digits are the same number."""
+    return F.regexp_replace(F.regexp_replace(text, r"[eE].*$|[-.]", ""), "^0+|0+$", "")
 
 
 def _decimal(text: Expression, type_: types.Decimal) -> Expression:

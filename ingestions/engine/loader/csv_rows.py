@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyspark.sql.connect.functions as F
 
 from ingestions.engine.formats.shape import Shape
-from ingestions.engine.loader import plain_rows
+from ingestions.engine.loader import line_ends, plain_rows
 from ingestions.engine.loader.base import Column
 from ingestions.engine.loader.convert import Expression, any_of, total
 from ingestions.engine.loader.matching import distinct, match
@@ -40,12 +40,16 @@ def texts(readers: Readers, shape: Shape, addresses: Sequence[str]) -> Any:
     """Columns ``c0`` … ``c<n>`` by the header's position, ``corrupt``, ``source_file``, ``modified_at``."""
     count = len(shape.columns)
     schema = ", ".join([*(f"c{at} string" for at in range(count)), "corrupt string"])
+    values = [F.col(f"c{at}") for at in range(count)]
     if shape.option("skip_lines"):
         df = _below(readers, shape, addresses, schema)
     else:
         df = readers.load_shape("csv", shape, addresses, schema=schema, **_options(shape))
+        if shape.option("line_end") == line_ends.LINE_FEED:
+            df = line_ends.without_blank_lines(df, count)
+            values = [line_ends.without_return(at, last=at == count - 1) for at in range(count)]
         df = df.select("*", *readers.file_columns())
-    values = [readers.null(_without_mark(F.col("c0")) if at == 0 else F.col(f"c{at}")) for at in range(count)]
+    values = [readers.null(_without_mark(value) if at == 0 else value) for at, value in enumerate(values)]
     named = [value.alias(f"c{at}") for at, value in enumerate(values)]
     return df.select(*named, "corrupt", _in_its_encoding(readers, count).alias("source_file"), "modified_at")
 
@@ -71,7 +75,9 @@ def _below(readers: Readers, shape: Shape, addresses: Sequence[str], schema: str
     if shape.option("header", "true") == "true":
         wanted = F.slice(wanted, F.lit(2), F.size(wanted))
     df = df.select(F.explode(wanted).alias("record"), "source_file", "modified_at")
-    parsed = F.from_csv(F.col("record"), F.lit(schema), {**_options(shape), "header": "false", "multiLine": "true"})
+    options = {**_options(shape), "header": "false", "multiLine": "true"}
+    options.pop("lineSep", None)  # a record is parted from the next one already
+    parsed = F.from_csv(F.col("record"), F.lit(schema), options)
     return df.select(parsed.alias("row"), "source_file", "modified_at").select("row.*", "source_file", "modified_at")
 
 
@@ -110,14 +116,17 @@ def _options(shape: Shape) -> dict[str, Any]:
     encoding = shape.option("encoding", "UTF-8")
     wide = encoding.upper().startswith(("UTF-16", "UTF-32"))  # their line ends are no single bytes
     comment = shape.option("comment")
+    multiline = "true" if wide else shape.option("multiline", "false")
+    line_end = shape.option("line_end") if multiline == "true" else ""  # else each line is a row, however it ends
     return {
+        **({"lineSep": line_end} if line_end else {}),
         "header": shape.option("header", "true"),
         "enforceSchema": "true",
         "sep": shape.option("delimiter", ","),
         "quote": shape.option("quote", '"'),
         "escape": shape.option("escape", '"'),
         "encoding": encoding,
-        "multiLine": "true" if wide else shape.option("multiline", "false"),
+        "multiLine": multiline,
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": "corrupt",
         "columnPruning": "false",

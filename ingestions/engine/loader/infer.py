@@ -13,6 +13,7 @@ from typing import Any
 import pyspark.sql.connect.functions as F
 
 from autoloader.lib.spark_errors import error_class
+from ingestions.engine import config
 from ingestions.engine.formats.options import records_path
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
@@ -22,8 +23,6 @@ from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.sql import identifier
 from ingestions.engine.schema import types
 
-MAX_FILES = 32
-MAX_BYTES = 256 * 1024**2
 MAX_ROWS = 200_000
 MAX_KEYS = 5_000
 FIT = 0.99
@@ -32,7 +31,7 @@ _CANDIDATES = (types.BOOLEAN, types.BIGINT, types.DOUBLE, types.DATE, types.TIME
 _WIDE = types.Decimal(38, 18)
 
 
-def sample(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
+def sample(entries: Sequence[Entry], limits: config.Schema) -> dict[Shape, list[str]]:
     """Addresses by shape, every shape with at least one file, then more of each while they fit the bounds."""
     by_shape: dict[Shape, list[Entry]] = {}
     for entry in entries:
@@ -45,20 +44,22 @@ def sample(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
     longest = max((len(group) for group in by_shape.values()), default=0)
     for at in range(1, longest):
         for shape, group in by_shape.items():
-            if at < len(group) and files < MAX_FILES and size + group[at].file.size_bytes <= MAX_BYTES:
+            more = size + group[at].file.size_bytes if at < len(group) else limits.sample_bytes + 1
+            if files < limits.sample_files and more <= limits.sample_bytes:
                 taken[shape].append(group[at])
-                files, size = files + 1, size + group[at].file.size_bytes
+                files, size = files + 1, more
     return {shape: [entry.file.address for entry in group] for shape, group in taken.items()}
 
 
 class Inference:
-    def __init__(self, readers: Readers, converter: Converter) -> None:
+    def __init__(self, readers: Readers, converter: Converter, limits: config.Schema) -> None:
         self.readers = readers
         self.converter = converter
+        self.limits = limits
 
     def columns(self, entries: Sequence[Entry]) -> dict[str, types.Type]:
         """File's name → type, in order of first appearance; names that differ in case only are one column."""
-        groups = sample(entries)
+        groups = sample(entries, self.limits)
         found: dict[str, types.Type] = {}
         texts = {shape: files for shape, files in groups.items() if shape.format == "csv"}
         _merge(found, self._csv(texts) if texts else {})

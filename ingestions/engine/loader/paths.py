@@ -114,8 +114,11 @@ def source_file(path: Any, access: SparkAccess) -> Any:
     )
     shown = F.decode(F.unhex(F.regexp_extract(path, f"^{LINKS}([0-9a-f]+)", 1)), "UTF-8")
     start = f"{access.ledger_scheme}://" + ("/" if access.ledger_scheme == "file" else "")
-    own = F.regexp_replace(plain, f"^{re.escape(access.scheme)}:/+", start)
-    return F.when(F.startswith(path, F.lit(LINKS)), shown).otherwise(own)
+    usual = f"{access.scheme}://" + ("/" if access.scheme == "file" else "")
+    other = F.regexp_replace(plain, f"^{re.escape(access.scheme)}:/+", start)
+    rest = plain if usual == start else F.concat(F.lit(start), F.substring(plain, len(usual) + 1, 2**31 - 1))
+    linked = F.when(F.startswith(path, F.lit(LINKS)), shown).otherwise(other)
+    return F.when(F.startswith(plain, F.lit(usual)), rest).otherwise(linked)
 
 
 def named_in(text: str, addresses: Iterable[str], access: SparkAccess) -> str | None:

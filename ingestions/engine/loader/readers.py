@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -15,13 +16,16 @@ from ingestions.engine.formats.options import null_texts, records_path
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader import csv_rows, plain_rows, typed_rows, xml_rows
 from ingestions.engine.loader.base import Column
-from ingestions.engine.loader.convert import Converter, Expression, any_of, exact_numbers, total
+from ingestions.engine.loader.convert import Converter, Expression, any_of, total
 from ingestions.engine.loader.folders import Folders, Weigh
 from ingestions.engine.loader.matching import OURS, Rules
 from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, link_options, link_path, source_file, spark_path
 from ingestions.engine.loader.rows import NO_RECORDS, PAIRS, Filled, RawFrame, is_given
 from ingestions.engine.schema import types
 from ingestions.engine.sources.base import SparkAccess
+
+#: what Spark makes of a number with a point or an exponent when it gives its text.
+_CAME_THROUGH = r"^-?[0-9]+\.[0-9]+(?:E-?[0-9]+)?$|^\"-?Infinity\"$"
 
 
 class Readers:
@@ -165,7 +169,7 @@ class Readers:
             value = F.explode(converter.documents(value))
         df = df.select(value.alias("value"), "source_file", "modified_at")
         return df.select(_trimmed(F.col("value")).alias("value"), "source_file", "modified_at").where(
-            F.length("value") > 0
+            F.octet_length("value") > 0
         )
 
     def _json(
@@ -192,12 +196,12 @@ class JsonRecords:
 
     def frame(self, df: Any) -> Any:
         value, found = F.col("value"), F.col("found")
-        df = df.select("*", self._objects(value).alias("found"))
+        df = df.select("*", self._kept(self.converter.objects(value)).alias("found"))
         known = total([found[key].isNotNull().cast("int") for key in self.keys])
         df = df.select("*", known.alias("known"), self._delicate().alias("delicate"))
         strange = (F.col("known") != F.size(found)) & (F.col("known") != F.size(_values(found)))
         df = df.select("source_file", "modified_at", "value", "found", strange.alias("strange"), "delicate")
-        exact = self._objects(exact_numbers(value))
+        exact = self._kept(self.converter.objects_as_written(value))
         sure = F.when(F.col("strange"), F.map_filter(exact, lambda _key, text: text.isNotNull())).otherwise(
             F.when(F.col("delicate"), exact).otherwise(found)
         )
@@ -207,8 +211,7 @@ class JsonRecords:
         df = df.select("*", F.when(F.size("open") > 0, self._taken()).alias("taken"))
         return self._columns(df)
 
-    def _objects(self, text: Expression) -> Expression:
-        found = self.converter.objects(text)
+    def _kept(self, found: Expression) -> Expression:
         if not self.dropped:
             return found
         return F.map_filter(found, lambda key, _text: ~key.isin(*self.dropped))
@@ -218,11 +221,11 @@ class JsonRecords:
         suspects = []
         for key, kind in zip(self.keys, self.kinds, strict=True):
             text = F.col("found")[key]
-            pattern = r"^-?[0-9]+\.[0-9]+(?:E-?[0-9]+)?$|^\"-?Infinity\"$"
-            if types.is_nested(kind):
-                pattern = r"[0-9.]{16}|[0-9]E|\"-?Infinity\""
-            long = (F.length(text) > 15) | F.contains(text, F.lit("E")) | F.startswith(text, F.lit('"'))
-            suspects.append(F.coalesce(long & text.rlike(pattern) & ~_verbatim(text), F.lit(False)))
+            quick = F.contains(text, F.lit(".")) | F.contains(text, F.lit('Infinity"'))
+            if kind == types.STRING:  # most of them begin with a letter
+                quick = (text < F.lit(":")) & quick
+            pattern = r"[0-9]\.[0-9]|\"-?Infinity\"" if types.is_nested(kind) else _CAME_THROUGH
+            suspects.append(F.coalesce(quick & text.rlike(pattern) & ~_verbatim(key, text), F.lit(False)))
         return any_of(suspects)
 
     def _others(self) -> Expression:
@@ -290,10 +293,13 @@ def _values(found: Expression) -> Expression:
     return F.filter(F.map_values(found), lambda each: each.isNotNull())
 
 
-def _verbatim(text: Expression) -> Expression:
-    """The text stands in the line as it is, with the end of a JSON value after it."""
-    return any_of([F.contains(F.col("value"), F.concat(text, F.lit(end))) for end in (",", "}", "]")])
+def _verbatim(key: str, text: Expression) -> Expression:
+    """The text stands in the line as the value of this key. Other ways to write it cost a second look, no more."""
+    name = json.dumps(key, ensure_ascii=False)
+    written = [F.concat(F.lit(name + between), text, F.lit(end)) for end in (",", "}") for between in (": ", ":")]
+    return any_of([F.contains(F.col("value"), each) for each in written])
 
 
 def _trimmed(text: Expression) -> Expression:
-    return F.btrim(text, F.lit(" \t\r\n\ufeff"))
+    bare = F.startswith(text, F.lit("{")) & F.endswith(text, F.lit("}"))  # trimming looks at each character
+    return F.when(bare, text).otherwise(F.btrim(text, F.lit(" \t\r\n\ufeff")))

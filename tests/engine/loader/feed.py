@@ -154,7 +154,7 @@ class Feed:
         if state is None:
             self.loader.create(self.loader.infer(entries))
             return
-        names = self.loader.missing([entry.shape for entry in entries if entry.shape], state)
+        names = [finding.change.path[0] for finding in self.loader.headers(entries, state)]
         if names:
             self.loader.add_columns(self.loader.infer(entries, names))
 
