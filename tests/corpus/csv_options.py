@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import zlib
 
 from tests.corpus.case import Feed, columns, data, refused, skipped, text
 from tests.corpus.csv_dialects import row
@@ -99,8 +101,14 @@ GZIP = Feed(
         data("mark-and-windows.csv.gz", packed("\ufeffid,a,b\r\n1,x,y\r\n"), row(1, "x", "y")),
         skipped("only-a-header.csv.gz", packed("id,a,b\n"), "no_rows"),
         skipped("nothing-in-it.csv.gz", packed(""), "empty_file"),
-        refused("not-gzip.csv.gz", "id,a,b\n1,x,y\n", "compression_mismatch"),
-        refused("gzip-unnamed.csv", packed("id,a,b\n1,x,y\n"), "compression_mismatch"),
+        text("not-gzip.csv.gz", "id,a,b\n1,x,y\n", row(1, "x", "y")),
+        data("gzip-unnamed.csv", packed("id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        data("gzip-called-bzip2.csv.bz2", packed("id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        data("bzip2 called %41 #1.csv.gz", bz2.compress(b"id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        data("zlib.csv", zlib.compress(b"id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        refused("frame.csv.lz4", b"\x04\x22\x4d\x18" + bytes(50), "compression_mismatch"),
+        refused("xz.csv", b"\xfd7zXZ\x00" + bytes(50), "compression_mismatch"),
+        refused("unnamed-cut-later.csv", WHOLE[:-40], "file_unreadable"),
         refused("short-and-cut.csv.gz", packed("id,a,b\n1,x,y\n")[:-9], "gzip_damaged"),
         refused("cut-later.csv.gz", WHOLE[:-40], "file_unreadable"),
         refused("damaged-later.csv.gz", FLIPPED, "file_unreadable"),

@@ -3,7 +3,7 @@ the types of the others or need other options."""
 
 from __future__ import annotations
 
-from tests.corpus import csv_options, csv_values, json_files, names, parquet_files
+from tests.corpus import csv_options, csv_values, json_files, names, other_formats, parquet_files
 from tests.corpus.case import Feed
 from tests.corpus.csv_dialects import DIALECTS
 
@@ -15,5 +15,6 @@ FEEDS: tuple[Feed, ...] = (
     *csv_options.FEEDS,
     *json_files.FEEDS,
     *parquet_files.FEEDS,
+    *other_formats.FEEDS,
     names.NAMES,
 )

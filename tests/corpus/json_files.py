@@ -181,8 +181,6 @@ NOT_JSON = (
     refused("page.json", "<html><body>502 Bad Gateway</body></html>", "looks_like_html"),
     refused("several-pretty.json", json.dumps(ONE, indent=1) + "\n" + json.dumps(TWO, indent=1), "json_concatenated"),
     refused("parquet.json", b"PAR1" + bytes(50), "not_text"),
-    refused("latin-1.json", '{"a":"ä"}'.encode("latin-1"), "encoding_mismatch"),
-    refused("utf-16.json", LINE_ONE.encode("utf-16"), "encoding_mismatch"),
 )
 
 TYPED = Feed(

@@ -41,7 +41,10 @@ def feeds() -> list[tuple[Path, str]]:
 
 @pytest.fixture
 def ingestion(spark_server: EmbeddedServer, request: pytest.FixtureRequest, settings: Any) -> Ingestion:
-    folder, pattern = request.param
+    return make(spark_server, settings, *request.param)
+
+
+def make(spark_server: EmbeddedServer, settings: Any, folder: Path, pattern: str, **options: Any) -> Ingestion:
     settings.LOCAL_ROOTS = [str(ROOT)]
     owner = User.objects.create_user("owner")
     cluster = Cluster.objects.create(
@@ -52,7 +55,7 @@ def ingestion(spark_server: EmbeddedServer, request: pytest.FixtureRequest, sett
         "name": table,
         "cluster_id": str(cluster.pk),
         "source": {"type": "local", "path": str(folder), "file_pattern": pattern},
-        "format": {"type": pattern.rsplit(".", 1)[1]},
+        "format": {"type": pattern.rsplit(".", 1)[1], "options": options},
         "destination": {"catalog": "local", "database": "real", "table": table},
     }
     return ingestion_create(owner=owner, config=config)[0]
@@ -73,6 +76,19 @@ def test_a_real_feed_loads_without_a_silent_loss(ingestion: Ingestion) -> None:
         assert entry.rows == rows, address
         if values is not None:
             assert stored[address] == values, address
+
+
+def test_the_features_of_a_document_are_rows_each(spark_server: EmbeddedServer, settings: Any) -> None:
+    for path in ROOT.rglob("*.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(document, dict) or not isinstance(document.get("features"), list):
+            continue
+        ingestion = make(spark_server, settings, path.parent, path.name, records_path="features[*]")
+        run = run_to_end(run_id=str(run_start(ingestion=ingestion).pk), timeout=240)
+        assert (run.status, run.rows_done) == ("success", len(document["features"])), run.error_message
+        with table_open(ingestion=ingestion) as loader:
+            ids = {row["id"] for row in loader.sample_rows(10**6)}
+        assert ids == {feature["id"] for feature in document["features"]}
 
 
 def values_in_table(rows: list[dict[str, Any]]) -> Counter[str]:

@@ -29,13 +29,13 @@ LOST = "AUTOLOADER_VALUE_LOST"
 MISSING = "AUTOLOADER_REQUIRED_COLUMN"
 #: … when a value holds the character that stands for bytes which are no text,
 ODD = "AUTOLOADER_ODD_TEXT"
+#: … when a JSON document has no records where they are said to be; the file's address follows,
+NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 #: … and when a file is not the one that was listed.
 OTHER = "AUTOLOADER_OTHER_VERSION"
 REPLACEMENT = "\ufffd"
 #: columns of plain types above which those of one type are converted together.
 MANY = 200
-#: … and when a JSON document has no records where they are said to be; the file's address follows.
-NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 PAIRS = "array<struct<key:string,value:string>>"
 
 

@@ -14,7 +14,7 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import FileError
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader.base import Column
-from ingestions.engine.loader.convert import Converter, Expression, total
+from ingestions.engine.loader.convert import Converter, Expression, all_of, total
 from ingestions.engine.loader.matching import OURS, distinct, match
 from ingestions.engine.loader.paths import READ_OPTIONS, spark_path
 from ingestions.engine.loader.rows import Filled, RawFrame, as_text, is_given, leftover
@@ -46,9 +46,15 @@ def frame(
     found = match(names, columns, readers.rules)
     kept = [at for at, name in enumerate(names) if readers.rules.target(name) is not None]
     keys = distinct(names)
+    kinds = [field.type for field in fields]
+    values = [F.col(f"c{at}") for at in range(len(fields))]
+    for at, column in found.items():
+        if types.is_nested(kinds[at]) and not types.is_nested(types.parse(column.type)):
+            values[at], kinds[at] = _flat(values[at], kinds[at]), types.STRING
     df = texts(readers, shape, addresses, fields, converter)
-    rest = [(keys[at], as_text(F.col(f"c{at}"), fields[at].type)) for at in kept if at not in found]
-    given = total([is_given(F.col(f"c{at}"), fields[at].type).cast("int") for at in kept])
+    df = df.select("source_file", "modified_at", "corrupt", *(value.alias(f"c{at}") for at, value in enumerate(values)))
+    rest = [(keys[at], as_text(F.col(f"c{at}"), kinds[at])) for at in kept if at not in found]
+    given = total([is_given(F.col(f"c{at}"), kinds[at]).cast("int") for at in kept])
     df = df.select(
         "source_file",
         "modified_at",
@@ -57,7 +63,21 @@ def frame(
         leftover(rest).alias("extra"),
         *(f"c{at}" for at in found),
     )
-    return RawFrame(df, tuple(Filled(column, f"c{at}", fields[at].type) for at, column in found.items()))
+    return RawFrame(df, tuple(Filled(column, f"c{at}", kinds[at]) for at, column in found.items()))
+
+
+def _flat(value: Expression, type_: types.Type) -> Expression:
+    """For a column of one value: the text alone where a row has no more than that, though others of the batch have;
+    else all of it as JSON."""
+    if isinstance(type_, types.Array):
+        alone = F.when(F.size(value) == 1, _flat(F.get(value, F.lit(0)), type_.element))
+    elif isinstance(type_, types.Struct):
+        others = [value[field.name].isNull() for field in type_.fields if field.name != OWN_TEXT]
+        own = [field.type for field in type_.fields if field.name == OWN_TEXT]
+        alone = F.when(all_of(others), _flat(value[OWN_TEXT], own[0])) if own else F.lit(None).cast("string")
+    else:
+        return value
+    return F.coalesce(alone, F.nullif(F.to_json(value), F.lit("{}")))  # an empty element has nothing in it
 
 
 def shapes(readers: Readers, shape: Shape, addresses: Sequence[str], converter: Converter) -> tuple[types.Field, ...]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from autoloader.lib.errors import FileError
 from tests.engine.loader.feed import Feed
 
 pytestmark = pytest.mark.spark
@@ -100,6 +101,22 @@ def test_digits_are_dates_where_that_is_how_dates_are_written(feed: NewFeed) -> 
     loaded = rows.load(rows.sniffed("a.csv", "d,n\n20240105,5\n20240106,6\n"))
     assert rows.types() == {"d": "date", "n": "bigint"}
     assert sorted(row["d"] for row in loaded.rows) == [date(2024, 1, 5), date(2024, 1, 6)]
+
+
+def test_a_file_that_is_not_utf_8_further_down_is_set_aside_until_somebody_says_what_it_is(feed: NewFeed) -> None:
+    data = b"id,name\n" + b"1,plain\n" * 20_000 + "2,größe\n".encode("cp1252")
+    rows = feed()
+    good = rows.sniffed("good.csv", "id,name\n5,größe\n")
+    rows.load(good)
+    bad = rows.sniffed("late.csv", data)
+    with pytest.raises(FileError) as raised:
+        rows.load(good, bad)
+    assert (raised.value.code, raised.value.path) == ("encoding_mismatch", bad.file.address)
+    told = feed(format=options(encoding="windows-1252"))
+    loaded = told.load(told.sniffed("late.csv", data))
+    assert [row["name"] for row in loaded.rows if row["id"] == 2] == ["größe"]
+    said = feed(format=options(encoding="UTF-8"))
+    assert said.load(said.sniffed("mark.csv", "id,name\n1,\ufffd\n")).one()["name"] == "\ufffd"
 
 
 @pytest.mark.parametrize("encoding", ["windows-1252", "utf-16", "utf-16-le", "utf-8-sig"])

@@ -105,3 +105,16 @@ def test_the_compression_can_be_set_and_then_has_to_be_so(feed: NewFeed) -> None
     with pytest.raises(FileError) as raised:
         feed(format={"options": {"compression": "gzip"}}).sniffed("b.csv", TEXT)
     assert raised.value.code == "compression_mismatch"
+
+
+def test_damage_further_down_sets_the_file_aside_by_its_own_name(feed: NewFeed) -> None:
+    lines = "".join(f"{at},{at * 7919 % 100_003}\n" for at in range(200_000))
+    packed = gzip.compress(f"id,n\n{lines}".encode())
+    assert len(packed) > 600_000
+    people = feed()
+    good = people.sniffed("good.csv", TEXT)
+    people.load(good)
+    bad = people.sniffed("näme %41 [x].csv", packed[:-1000])
+    with pytest.raises(FileError) as raised:
+        people.load(good, bad)
+    assert raised.value.path == bad.file.address
