@@ -20,6 +20,7 @@ from ingestions.api import (
     problems,
     refresh,
     runs,
+    schema,
     tokens,
 )
 from ingestions.api.parsing import StrictParser
@@ -91,6 +92,7 @@ api.add_router("/ingestions", lifecycle.router)
 api.add_router("/ingestions", refresh.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
+api.add_router("", schema.router)
 api.add_router("", exchange.router)
 api.add_router("/clusters", clusters.router)
 api.add_router("/tokens", tokens.router)

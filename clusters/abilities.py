@@ -7,9 +7,8 @@ import secrets
 import time
 from typing import Any
 
-from autoloader.lib.spark_errors import short_message
+from autoloader.lib.spark_formats import BUILT_IN, NOWHERE, is_missing
 
-BUILT_IN = ("csv", "json", "parquet", "orc", "text", "binaryFile")
 _ICEBERG_CATALOG = re.compile(r"spark\.sql\.catalog\.([^.]+)")
 
 
@@ -19,15 +18,6 @@ class StepFailed(Exception):
     def __init__(self, detail: str, hint: str) -> None:
         super().__init__(detail)
         self.detail, self.hint = detail, hint
-
-
-def jars(spark_version: str) -> dict[str, str]:
-    """Formats that need a jar on some clusters, and its coordinate for this version of Spark."""
-    scala = "2.12" if spark_version.startswith("3.") else "2.13"
-    added = {"avro": f"org.apache.spark:spark-avro_{scala}:{spark_version}"}
-    if spark_version.startswith("3."):  # built in from 4.0 on
-        added["xml"] = "com.databricks:spark-xml_2.12:0.18.0"
-    return added
 
 
 def iceberg_catalogs(spark: Any) -> list[str]:
@@ -47,9 +37,9 @@ def formats(spark: Any) -> list[str]:
         try:
             # xml wants its row tag before it looks at anything else
             reader = spark.read.format(name).schema("a int").option("rowTag", "r")
-            _ = reader.load("file:///autoloader-reads-nothing-here").schema
+            _ = reader.load(NOWHERE).schema
         except Exception as error:
-            if "DATA_SOURCE_NOT_FOUND" in str(error) or "Failed to find" in short_message(error):
+            if is_missing(error):
                 continue
         found.append(name)
     return found

@@ -32,6 +32,10 @@ BASE: dict[str, str] = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     # A JSON object that names a key twice is an error and not the first or last of its values.
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    # What takes nested values out of texts nests deeper than Spark 3.5 looks by itself.
+    "spark.sql.analyzer.maxIterations": "1000",
+    # Spark 4 would read no other encodings than Latin-1 and the Unicode ones.
+    "spark.sql.legacy.javaCharsets": "true",
     # Times are read alike by 3.5 and 4.x.
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.timestampType": "TIMESTAMP_LTZ",

@@ -18,7 +18,8 @@ from autoloader.lib.bounded import Bounded
 from autoloader.lib.errors import AutoloaderError, DeadlineError
 from autoloader.lib.network import is_closed
 from autoloader.lib.spark_errors import is_spark_error, translate
-from clusters.abilities import StepFailed, create, extensions, formats, iceberg_catalogs, jars, latency
+from autoloader.lib.spark_formats import jars
+from clusters.abilities import StepFailed, create, extensions, formats, iceberg_catalogs, latency
 from clusters.reach import answers, is_loopback, own_addresses
 from clusters.url import ConnectUrl, Target, parse
 

@@ -6,7 +6,7 @@ A ``conftest.py`` imports the fixtures it needs by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ from accounts.services import token_create
 from clusters.models import Cluster
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import State
-from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
+from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaChange, SchemaVersion
 
 ROOT = "/api/v1"
 
@@ -214,6 +214,20 @@ def make_schema_version(ingestion: Ingestion, number: int) -> SchemaVersion:
     return SchemaVersion.objects.create(
         ingestion=ingestion, destination_key=ingestion.destination_key, number=number, columns=[["id", "bigint"]]
     )
+
+
+def make_schema_change(ingestion: Ingestion, number: int = 1, *, files: Sequence[LedgerEntry] = ()) -> SchemaChange:
+    """A question about a new column, and files that wait for the answer."""
+    row = SchemaChange.objects.create(
+        ingestion=ingestion,
+        destination_key=ingestion.destination_key,
+        number=number,
+        changes=[{"path": ["fresh"], "kind": "added", "was": None, "type": "bigint"}],
+        ddl=["ALTER TABLE `lake`.`shop`.`orders` ADD COLUMNS (`fresh` bigint)"],
+    )
+    row.files.set(files)
+    Ingestion.objects.filter(pk=ingestion.pk).update(changes_pending=1)
+    return row
 
 
 @pytest.fixture

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from ingestions.admin.base import Console, badge, link, mono, pretty
+from ingestions.admin.base import Console, badge, each, link, mono, pretty
 from ingestions.models import Heartbeat, LedgerEntry, TableLease
 from ingestions.services import status
+from ingestions.services.files import file_retry, file_skip
 from ingestions.services.heartbeat import ALIVE_SECONDS
 from ingestions.services.status import Badge
 
@@ -38,6 +40,7 @@ class LedgerEntryAdmin(Console[LedgerEntry]):
         "discovered_at", "state_changed_at",
     )  # fmt: skip
     readonly_fields = fields
+    actions = ("retry", "skip")
 
     def lookup_allowed(self, lookup: str, value: object, request: HttpRequest | None = None) -> bool:
         ours = lookup in ("run__id__exact", "batch__id__exact")
@@ -70,6 +73,16 @@ class LedgerEntryAdmin(Console[LedgerEntry]):
     @admin.display(description="shape")
     def shape_shown(self, row: LedgerEntry) -> SafeString:
         return pretty(row.shape)
+
+    @admin.action(description="Retry", permissions=["act"])
+    def retry(self, request: HttpRequest, rows: QuerySet[LedgerEntry]) -> None:
+        each(request, rows, lambda row: file_retry(file=row), "waits for the next run and is looked at anew.")
+
+    @admin.action(description="Skip", permissions=["act"])
+    def skip(self, request: HttpRequest, rows: QuerySet[LedgerEntry]) -> None:
+        each(
+            request, rows, lambda row: file_skip(file=row, user=request.user), "is not loaded; retry lets it in again."
+        )
 
 
 @admin.register(TableLease)

@@ -12,7 +12,7 @@ from autoloader.lib.errors import NotFoundError
 from clusters.models import Cluster
 from ingestions.api.auth import ApiRequest
 from ingestions.api.problems import Forbidden
-from ingestions.models import Ingestion, LedgerEntry, Run
+from ingestions.models import Ingestion, LedgerEntry, Run, SchemaChange
 from ingestions.services import present
 
 M = TypeVar("M", bound=Model)
@@ -35,6 +35,17 @@ def file(request: ApiRequest, text: str) -> LedgerEntry:
     return _one(rows, _number(text), "file")
 
 
+def ingestions(request: ApiRequest, text: str | None) -> QuerySet[Ingestion]:
+    """The one with this id, or all that this person may see."""
+    rows = Ingestion.objects.visible_to(request.auth.user).order_by()
+    return rows if text is None else rows.filter(pk=_one(rows, _uuid(text), "ingestion").pk)
+
+
+def schema_change(request: ApiRequest, text: str) -> SchemaChange:
+    rows = SchemaChange.objects.visible_to(request.auth.user).select_related("ingestion", "decided_by", "version")
+    return _one(rows, _number(text), "schema_change")
+
+
 def cluster(request: ApiRequest, text: str) -> Cluster:
     return _one(Cluster.objects.visible_to(request.auth.user), _uuid(text), "cluster")
 
@@ -55,7 +66,9 @@ def _one(rows: QuerySet[M], key: uuid.UUID | int | None, what: str) -> M:
     row = rows.filter(pk=key).first() if key is not None else None
     if row is None:
         raise NotFoundError(
-            f"{what}_not_found", f"There is no such {what}, or it is somebody else's.", "Look at the list for its id."
+            f"{what}_not_found",
+            f"There is no such {what.replace('_', ' ')}, or it is somebody else's.",
+            "Look at the list for its id.",
         )
     return row
 

@@ -76,6 +76,7 @@ class Metadata(Answer):
     last_run_time: Instant | None
     next_run_time: Instant | None
     schema_version: int | None
+    schema_changes_pending: int = Field(description="Changes that wait for a decision; the ingestion needs review.")
     estimated_monthly_cost: float | None
 
 
@@ -127,8 +128,10 @@ class RunMetrics(Answer):
     files_processed: int
     files_failed: int
     files_skipped: int
+    files_held: int = Field(description="They wait for a decision about the schema.")
     records_ingested: int
     records_rescued: int
+    values_dropped: int = Field(description="Of columns that the table is not to have (mode `none`).")
     bytes_read: int
     bytes_written: int
     duration_seconds: float
@@ -242,6 +245,7 @@ class FileAnswer(Answer):
     snapshot_id: str | None
     rows: int | None
     rescued_rows: int | None
+    dropped_values: int | None
     discovered_at: Instant
     state_changed_at: Instant
 

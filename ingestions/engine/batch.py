@@ -6,19 +6,22 @@ Each attempt has a branch of its own and can end anywhere; the next one starts b
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, SchemaStop, TransientError
+from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, TransientError
 from ingestions.engine.context import Context
-from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, FileOutcome, SchemaChange, State
-from ingestions.engine.loader.base import Audit, Column, FileCount, LostRace, Staged, TableLoader, TableState
+from ingestions.engine.evolve import ROWS, Evolution
+from ingestions.engine.ledger import AttemptState, BatchOutcome, BatchState, FileOutcome, State
+from ingestions.engine.loader.base import Audit, FileCount, LostRace, Staged, TableLoader
 
 logger = logging.getLogger(__name__)
 
 #: publishes lost to a foreign writer after which the run fails and says so.
 MAX_LOST_RACES = 5
-#: times a batch may be staged again because its own files brought new columns (each adds at least one).
+#: times a batch may be staged again because of what its own files brought (each changes the table or the batch).
 MAX_EVOLUTIONS = 20
 
 
@@ -26,7 +29,7 @@ class _Verdict(Enum):
     """How an attempt ended that raised nothing."""
 
     LOADED = "published"
-    EVOLVED = "given up: the files brought new columns"
+    EVOLVED = "given up: the files brought what the table had not"
     CANCELLED = "given up: the run was cancelled"
 
 
@@ -39,7 +42,9 @@ class BatchLoad:
         self.loader = loader
         self.batch = batch
         self.started = context.monotonic()
-        self.ddl: list[str] = []
+        self.evolution = Evolution(context, loader, batch)
+        #: address → name → values that are left out of the table.
+        self.dropped: dict[str, dict[str, int]] = {}
         #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
         self.publishing = False
         #: whether it is known that no earlier attempt has published the batch; only then may its files wait again.
@@ -102,7 +107,9 @@ class BatchLoad:
         """One attempt. It stays open where its end is not known: whoever comes next interrupts and settles it."""
         self._check_whole()
         self._phase("comparing columns")
-        self._evolve()
+        self.batch = self.evolution.prepare(self.batch)
+        if not self.batch.entries:
+            return _Verdict.EVOLVED
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
         try:
             verdict = self._attempt(attempt)
@@ -126,6 +133,7 @@ class BatchLoad:
         attempt = replace(attempt, base_snapshot_id=base)
         found = self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
+            self.dropped = self.evolution.dropped_if_known(self.batch.entries)
             self._loaded(attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), adopted=True)
             return _Verdict.LOADED
         self.settled = True
@@ -139,8 +147,10 @@ class BatchLoad:
         self._phase("auditing rows")
         audit = self.loader.audit(staged, attempt, self.batch.entries)
         self._check(audit, staged)
-        if audit.unknown and self._add(audit.unknown, "new fields in the files"):
+        if audit.findings and self.evolution.settle(audit.findings, ROWS):
+            self.batch = self.evolution.batch
             return _Verdict.EVOLVED
+        self.dropped = self.evolution.dropped(self.batch.entries)
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("publishing rows")
@@ -171,6 +181,8 @@ class BatchLoad:
     def _loaded(self, attempt: AttemptState, audit: Audit, staged: Staged, *, adopted: bool = False) -> None:
         none, counts = FileCount(0, 0), audit.files
         detail = {**audit.detail, "adopted": True} if adopted else dict(audit.detail)
+        if self.dropped:
+            detail["dropped"] = _by_name(self.dropped.values())
         if staged.own:
             detail["own_snapshots"] = [str(id_) for id_ in staged.own]
         files = tuple(
@@ -178,12 +190,13 @@ class BatchLoad:
                 entry.id,
                 counts.get(entry.file.address, none).rows,
                 counts.get(entry.file.address, none).rescued_rows,
+                sum(self.dropped.get(entry.file.address, {}).values()),
             )
             for entry in self.batch.entries
         )
         seconds = round(self.context.monotonic() - self.started, 3)
         outcome = BatchOutcome(
-            staged.snapshot_id, files, staged.added_bytes, tuple(self.ddl), seconds, detail, audit.left
+            staged.snapshot_id, files, staged.added_bytes, tuple(self.evolution.ddl), seconds, detail, audit.left
         )
         self.store.batch_loaded(self.batch, attempt, outcome)
         logger.info(
@@ -209,75 +222,6 @@ class BatchLoad:
                 "Correct or remove these files, retry or skip them, then run again; the others wait.",
             )
 
-    # ---- the schema
-
-    def _evolve(self) -> None:
-        """Creates the table, or adds the columns that the files' headers show, before anything is staged."""
-        table = self.loader.state(counted=False)
-        if table is None:
-            self._create()
-            return
-        if not self.store.schema_known():
-            self._take_over(table)
-        shapes = list({entry.shape.key: entry.shape for entry in self.batch.entries if entry.shape}.values())
-        names = self.loader.missing(shapes, table)
-        if names and self._mode() != "rescue":
-            self._add(self.loader.infer(self.batch.entries, names), "new columns in the files", table)
-
-    def _create(self) -> None:
-        columns = self.loader.infer(self.batch.entries)
-        ddl = self.loader.create(columns)
-        self.ddl += ddl
-        self.store.table_created()
-        self._changed(self.loader.state(counted=False), ddl, "table created")
-
-    def _take_over(self, table: TableState) -> None:
-        """The first batch into a table that is there already: it has to fit, and gets our columns. One that this
-        ingestion made before a crash fits by itself."""
-        if self.loader.made_here():
-            self.store.table_created()
-            self._changed(table, (), "table created")
-            return
-        self.loader.check_existing(self.batch.entries, table)
-        ddl = self.loader.add_columns(())
-        self.ddl += ddl
-        self._changed(self.loader.state(), ddl, "first batch into a table that was there")
-
-    def _add(self, columns: tuple[Column, ...], note: str, table: TableState | None = None) -> bool:
-        """Adds columns as the evolution mode says; ``False`` where they stay in ``_rescued_data``."""
-        mode = self._mode()
-        if mode == "rescue":
-            return False
-        if mode == "failOnNewColumns":
-            wanted = ", ".join(f"{column.name} {column.type}" for column in columns)
-            raise SchemaStop(
-                "new_columns",
-                f"Files of batch {self.batch.number} bring columns that {self.context.config.destination.key} has not: "
-                f"{wanted}.",
-                "Add the columns or set the evolution mode to addNewColumns, then run again; the files wait.",
-            )
-        ddl = self.loader.add_columns(columns)
-        self.ddl += ddl
-        self._changed(self.loader.state(counted=False), ddl, note)
-        return True
-
-    def _mode(self) -> str:
-        """``rescue`` also stands in for the modes that are not active yet and would drop or ask: it loses nothing."""
-        schema = self.context.config.format.schema_
-        if not schema.evolution_enabled or schema.evolution_mode in ("none", "review"):
-            return "rescue"
-        if schema.evolution_mode == "addNewColumnsWithTypeWidening":
-            return "addNewColumns"
-        return schema.evolution_mode
-
-    def _changed(self, table: TableState | None, ddl: tuple[str, ...], note: str) -> None:
-        if table is None:
-            name = self.context.config.destination.key
-            raise FatalError("table_vanished", f"The table {name} is not there any more.", "Run again to make it anew.")
-        columns = tuple((column.name, column.type) for column in table.own_columns)
-        files = tuple(entry.file.address for entry in self.batch.entries[:20])
-        self.store.schema_changed(SchemaChange(columns, ddl, files, note))
-
     # ---- giving up
 
     def _set_aside(self, error: FileError) -> None:
@@ -299,6 +243,13 @@ class BatchLoad:
     def _drop(self, branch: str) -> None:
         self.loader.drop_branch(branch)
         self.store.branch_swept(branch)
+
+
+def _by_name(files: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for names in files:
+        total.update(names)
+    return dict(total.most_common(100))
 
 
 def _size(count: float) -> str:

@@ -86,12 +86,27 @@ class FormatOptions(Part):
 
     multiline: bool | None = None
     compression: str | None = None
-    header: bool = True
+    header: bool | None = None
     delimiter: str | None = None
     quote: str = '"'
     escape: str | None = None
     encoding: str | None = None
     null_value: str | None = None
+    #: more texts that mean no value.
+    null_values: list[Annotated[str, StringConstraints(max_length=200)]] = Field(default_factory=list, max_length=100)
+    #: lines above the header, or above the first row, that are no rows.
+    skip_lines: int = Field(0, ge=0, le=1000)
+    #: lines that begin with this character are no rows.
+    comment: str | None = None
+    #: Spark's pattern that dates (times) are read by, in place of the ISO forms.
+    date_format: str | None = Field(None, min_length=1, max_length=100)
+    timestamp_format: str | None = Field(None, min_length=1, max_length=100)
+    decimal_separator: Literal[".", ","] | None = None
+    thousands_separator: str | None = None
+    #: xml: the element that makes a row.
+    row_tag: str | None = None
+    #: json: where the records of a document are: ``Records[*]``, ``data.items[*]``.
+    records_path: str | None = Field(None, max_length=500)
 
 
 class ColumnRule(Part):
@@ -110,12 +125,19 @@ class Schema(Part):
     #: a Spark StructType as JSON (object or text), or DDL text ``"id bigint, name string"``; needed for ``manual``.
     schema_json_: dict[str, Any] | str | None = Field(None, alias="schema_json")
     hints: dict[str, str] = Field(default_factory=dict)
+    #: of how many files and bytes the types are found out, at most; each shape of them by one file at least.
+    sample_files: int = Field(32, ge=1, le=10_000)
+    sample_bytes: int = Field(256 * 1024**2, ge=1, le=LARGEST)
 
 
 class Format(Part):
-    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary"]
+    type: Literal["json", "csv", "parquet", "avro", "orc", "xml", "text", "binary", "auto"]
     options: FormatOptions = Field(default_factory=FormatOptions)
     columns: list[ColumnRule] = Field(default_factory=list)
+    #: of a new table: these columns first, in this order.
+    column_order: list[str] = Field(default_factory=list)
+    #: columns out of the path: ``hive`` for folders like ``dt=2024-01-01``, or a pattern like ``{region}/{yyyy}``.
+    path_columns: str | None = Field(None, min_length=1, max_length=1000)
     bad_rows: Literal["rescue", "quarantine", "drop", "fail"] = "rescue"
     bad_rows_limit: str | int | None = None
     overwritten: Literal["ignore", "append", "replace"] = "ignore"

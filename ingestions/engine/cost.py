@@ -24,9 +24,12 @@ SECONDS_A_BATCH = 1.5
 #: seconds to open and close one file of a bucket, spread over a worker's cores.
 SECONDS_A_FILE = 0.002
 #: bytes a worker reads, converts and writes a second.
-BYTES_A_SECOND = {"parquet": 80_000_000, "json": 30_000_000, "csv": 40_000_000}
+BYTES_A_SECOND = {
+    "parquet": 80_000_000, "orc": 80_000_000, "avro": 50_000_000, "json": 30_000_000, "csv": 40_000_000,
+    "xml": 8_000_000, "text": 60_000_000, "binary": 80_000_000,
+}  # fmt: skip
 #: bytes in the table for a byte of source, text not gzipped.
-STORED = {"parquet": 1.0, "json": 0.12, "csv": 0.25}
+STORED = {"parquet": 1.0, "orc": 1.0, "avro": 0.8, "json": 0.12, "csv": 0.25, "xml": 0.1, "text": 0.3, "binary": 1.0}
 #: price of 1,000 listing requests, in dollars as the stores publish it, each for up to 1,000 objects.
 LIST_PRICE = {"s3": 0.005, "azure_blob": 0.005, "gcs": 0.005, "local": 0.0}
 UNCERTAINTY = 2.0

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from autoloader.lib.errors import AutoloaderError, FatalError
 from ingestions.engine.formats.shape import Shape
+from ingestions.engine.schema.diff import Path
+from ingestions.engine.schema.policy import Decisions, Question
 from ingestions.engine.sources.base import RemoteFile
 
 
@@ -118,6 +120,8 @@ class FileOutcome:
     entry_id: int
     rows: int
     rescued_rows: int = 0
+    #: values of columns that the table has not and is not to have.
+    dropped_values: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +137,25 @@ class BatchOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaChange:
-    """A new version of the table's schema: columns as (name, type), the DDL that made it, files that asked for it."""
+class NewSchema:
+    """A new version of the table's schema: columns as (name, type), the DDL that made it, files that asked for it.
+    ``applied``: keys of the changes that a person had approved."""
 
     columns: tuple[tuple[str, str], ...]
     ddl: tuple[str, ...]
     files: tuple[str, ...]
     note: str
+    applied: frozenset[Path] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A :class:`~ingestions.engine.schema.policy.Question` with the DDL that would answer it and the entries that wait
+    for it."""
+
+    question: Question
+    ddl: tuple[str, ...]
+    entry_ids: tuple[int, ...]
 
 
 class Store(Protocol):
@@ -164,7 +180,7 @@ class Store(Protocol):
 
     # planning
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
-        """DISCOVERED entries with an id above ``after_id``, in order of id."""
+        """DISCOVERED entries with an id above ``after_id``, in order of id, that wait for nobody's decision."""
 
     def waiting(self, limit: int) -> Waiting | None:
         """What is DISCOVERED in all; ``None`` for more than ``limit`` entries, which are not counted."""
@@ -197,7 +213,17 @@ class Store(Protocol):
         """Branches of ended attempts that have not been swept yet."""
 
     def branch_swept(self, branch: str) -> None: ...
-    def schema_changed(self, change: SchemaChange) -> None: ...
+    def schema_changed(self, change: NewSchema) -> None: ...
+    def decisions(self) -> Decisions:
+        """What people said of changes of this table's columns."""
+
+    def ask(self, batch: BatchState, asked: Sequence[Asked]) -> None:
+        """Keeps the questions; the entries are DISCOVERED again, with the reason, and no part of the batch. Until their
+        questions are decided they are not :meth:`pending`."""
+
+    def withdraw_questions(self) -> None:
+        """Nobody has to decide any more: the files wait for nothing but a batch."""
+
     def table_created(self) -> None: ...
 
     # telling

@@ -15,6 +15,7 @@ from ingestions.engine.loader.matching import is_reserved
 from ingestions.engine.partition_text import sort_fault, transform_fault
 from ingestions.engine.schedule import check_zone, cron_fault, is_time_of_day
 from ingestions.engine.schema import types
+from ingestions.engine.schema.path_columns import PathColumns
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def check(configuration: IngestionConfig) -> None:
         _names,
         _source,
         _columns,
+        _paths_and_order,
         _schema,
         _writing,
         _layout,
@@ -198,6 +200,14 @@ def _type(text: str, field: str) -> Iterator[Fault]:
         yield Fault(field, error.code, error.message, error.hint)
     except RecursionError:
         yield Fault(field, "bad_type", "The type is nested too deeply.", "Use string for what lies deeper.")
+
+
+def _paths_and_order(given: IngestionConfig) -> Iterator[Fault]:
+    yield from _list_of_columns(given.format.column_order, "format.column_order")
+    try:
+        PathColumns.of(given.format.path_columns, "")
+    except ConfigError as error:
+        yield Fault("format.path_columns", error.code, error.message, error.hint)
 
 
 def _schema(given: IngestionConfig) -> Iterator[Fault]:

@@ -13,11 +13,13 @@ from autoloader.lib.errors import AutoloaderError, FileError, RunStopped
 from autoloader.lib.logs import log_context
 from ingestions.engine.abandon import unless_stopped
 from ingestions.engine.batch import BatchLoad
+from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
 from ingestions.engine.ledger import BatchState, Entry, State
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.planner import BATCHES_AHEAD, plan_batch, sniff_all
+from ingestions.engine.schema.policy import Mode
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
 def _slice(context: Context, deadline: float) -> Outcome:
     if not context.store.discovery_done() and not _discover(context):
         return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
+    if _mode(context.config) is not Mode.REVIEW:
+        context.store.withdraw_questions()
     batch = _next_batch(context)
     if batch is None and not context.store.stale_branches():
         return Outcome.DONE
@@ -99,7 +103,7 @@ def _next_batch(context: Context) -> BatchState | None:
     if (batch := store.open_batch()) is not None:
         return batch
     limits = context.config.limits
-    if context.config.destination.write_mode == "overwrite":
+    if _published_at_once(context.config):
         chosen = _all_pending(context)
         return store.begin_batch(chosen) if chosen else None
     after = 0
@@ -112,8 +116,17 @@ def _next_batch(context: Context) -> BatchState | None:
     return None
 
 
+def _mode(config: IngestionConfig) -> Mode:
+    return Mode.of(config.format.schema_.evolution_mode, config.format.schema_.evolution_enabled)
+
+
+def _published_at_once(config: IngestionConfig) -> bool:
+    """A run that replaces the table, and one that may fail for a single file of it: all of it is one batch."""
+    return config.destination.write_mode == "overwrite" or _mode(config) is Mode.FAIL
+
+
 def _all_pending(context: Context) -> list[Entry]:
-    """Every file that waits: what replaces a table is published at once, however many parts it is written in."""
+    """Every file that waits, however many parts it takes to write them."""
     found: list[Entry] = []
     after = 0
     while waiting := context.store.pending(context.config.limits.files_per_batch, after):

@@ -2,7 +2,7 @@ from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
 from ingestions.models.ops import Heartbeat
 from ingestions.models.run import Attempt, Batch, Run, RunError
-from ingestions.models.schema import SchemaVersion
+from ingestions.models.schema import SchemaChange, SchemaVersion
 
 __all__ = [
     "Attempt",
@@ -13,6 +13,7 @@ __all__ = [
     "LedgerEntry",
     "Run",
     "RunError",
+    "SchemaChange",
     "SchemaVersion",
     "TableLease",
 ]

@@ -79,6 +79,7 @@ class Ingestion(models.Model):
     files_loaded = models.BigIntegerField(default=0)
     rows_loaded = models.BigIntegerField(default=0)
     bytes_loaded = models.BigIntegerField(default=0)
+    changes_pending = models.PositiveIntegerField(default=0)
     last_polled_at = models.DateTimeField(null=True, blank=True)
     next_run_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -29,6 +29,13 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
         )
         return self.filter(~Exists(later))
 
+    def undecided(self, wanted: bool = True) -> LedgerQuerySet:
+        """Files that wait until a person has decided about a change of the table's columns, or the others."""
+        asked = LedgerEntry.schema_changes.through.objects.filter(
+            ledgerentry_id=OuterRef("pk"), schemachange__status="pending"
+        )
+        return self.filter(Exists(asked)) if wanted else self.filter(~Exists(asked))
+
 
 class LedgerEntry(models.Model):
     """It belongs to ingestion and destination: another destination starts with nothing loaded."""
@@ -49,6 +56,8 @@ class LedgerEntry(models.Model):
     snapshot_id = models.BigIntegerField(null=True, blank=True)
     rows = models.BigIntegerField(null=True, blank=True)
     rescued_rows = models.BigIntegerField(null=True, blank=True)
+    #: values of columns that the table is not to have (mode ``none``).
+    dropped_values = models.BigIntegerField(null=True, blank=True)
     discovered_at = models.DateTimeField(auto_now_add=True)
     state_changed_at = models.DateTimeField(auto_now_add=True)
 

@@ -89,11 +89,13 @@ class Run(models.Model):
     files_loaded = models.BigIntegerField(default=0)
     files_failed = models.BigIntegerField(default=0)
     files_skipped = models.BigIntegerField(default=0)
+    files_held = models.BigIntegerField(default=0, help_text="files that wait for a person to decide")
     bytes_total = models.BigIntegerField(default=0)
     bytes_done = models.BigIntegerField(default=0)
     bytes_written = models.BigIntegerField(default=0)
     rows_done = models.BigIntegerField(default=0)
     rows_rescued = models.BigIntegerField(default=0)
+    values_dropped = models.BigIntegerField(default=0, help_text="values of columns that the table is not to have")
     batches_done = models.PositiveIntegerField(default=0)
 
     objects = RunQuerySet.as_manager()
@@ -126,7 +128,7 @@ class Run(models.Model):
     @property
     def files_done(self) -> int:
         """Files that have their outcome in this run."""
-        return self.files_loaded + self.files_failed
+        return self.files_loaded + self.files_failed + self.files_held
 
 
 class RunError(models.Model):

@@ -33,9 +33,9 @@ AGAIN_SECONDS = 0.25
 #: a step that has not ended this long after the run was seen to be cancelled is left behind.
 GIVE_UP_SECONDS = 3.0
 #: steps of a loader that are done whole or not begun; everything else it does may be interrupted.
-WHOLE = frozenset({"publish", "create", "add_columns", "drop_table"})
+WHOLE = frozenset({"publish", "create", "add_columns", "alter", "drop_table"})
 #: what cleans up after an interruption is not interrupted itself.
-LEFT_ALONE = frozenset({"drop_branch", "missing"})
+LEFT_ALONE = frozenset({"drop_branch", "headers", "follow"})
 
 
 class CancelWatch:

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from pydantic import ValidationError
 
+from autoloader.lib import spark_formats
 from autoloader.lib.errors import ConfigError
 from clusters.models import Cluster
 from ingestions.engine import formats, rules, sources
@@ -71,6 +72,7 @@ def check(*, body: Any, user: Any) -> Checked:
     rules.check_credentials(config.source.type, credentials)
     formats.validate(config.format)
     sources.validate(config.source, credentials, local_roots=settings.LOCAL_ROOTS)
+    _check_reads(config, cluster)
     if config.source.type == "local" and not cluster.is_embedded:
         raise ConfigError(
             "local_needs_embedded",
@@ -79,6 +81,16 @@ def check(*, body: Any, user: Any) -> Checked:
             field="source.type",
         )
     return Checked(config, cluster, credentials, credential, tuple(_inactive(config)))
+
+
+def _check_reads(config: IngestionConfig, cluster: Cluster) -> None:
+    """Refuses a format that the cluster had no reader for when it was last tested; a run asks it again."""
+    tested = cluster.last_test or {}
+    known, version = tested.get("formats") or [], str(tested.get("spark_version") or "")
+    format_ = config.format.type
+    if known and version and format_ in spark_formats.jars(version) and format_ not in known:
+        message, hint = spark_formats.lacking(format_, version)
+        raise ConfigError("format_not_on_cluster", message, hint, field="format.type")
 
 
 def _cluster(config: IngestionConfig, user: Any) -> Cluster:
@@ -154,7 +166,6 @@ _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("engine", ("batch",)),
     ("format.bad_rows", ("rescue",)),
     ("format.overwritten", ("ignore", "append")),
-    ("format.schema.evolution_mode", ("addNewColumns", "rescue", "failOnNewColumns")),
 )
 
 

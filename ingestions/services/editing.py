@@ -15,7 +15,7 @@ from django.utils import timezone
 from autoloader.lib.errors import ConflictError
 from ingestions.engine.config import MASK, IngestionConfig
 from ingestions.engine.ledger import State
-from ingestions.models import Credential, Ingestion, LedgerEntry, Run
+from ingestions.models import Credential, Ingestion, LedgerEntry, Run, SchemaChange
 from ingestions.services import configuration
 from ingestions.services.configuration import Checked, InvalidConfig
 from ingestions.services.effects import Edit, effects
@@ -235,7 +235,13 @@ def _totals(row: Ingestion, destination_key: str) -> dict[str, int]:
     """The counters that pages show, for the destination it has from now on."""
     entries = LedgerEntry.objects.filter(ingestion=row, destination_key=destination_key, state=State.LOADED)
     sums = entries.aggregate(rows=Coalesce(Sum("rows"), 0), bytes=Coalesce(Sum("size_bytes"), 0))
-    return {"files_loaded": entries.count(), "rows_loaded": sums["rows"], "bytes_loaded": sums["bytes"]}
+    asked = SchemaChange.objects.filter(ingestion=row, destination_key=destination_key).pending().count()
+    return {
+        "files_loaded": entries.count(),
+        "rows_loaded": sums["rows"],
+        "bytes_loaded": sums["bytes"],
+        "changes_pending": asked,
+    }
 
 
 def _effects(

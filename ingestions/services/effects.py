@@ -87,6 +87,7 @@ _OF_A_NEW_TABLE = (
     ("destination.partitioning", "The partitioning"),
     ("destination.sort_by", "The sort order"),
     ("destination.properties", "The set of properties"),
+    ("format.column_order", "The order of columns"),
 )
 _WANTED = (
     "source.exclude_pattern",
@@ -125,6 +126,8 @@ def _source(edit: Edit) -> Iterator[str]:
 def _format(edit: Edit) -> Iterator[str]:
     if edit.touches("format.type", "format.options", "format.timezone"):
         yield "Files are read by the new format from the next run on; rows that are loaded stay as they are."
+    if edit.touches("format.path_columns"):
+        yield "Columns out of the path are filled for files not loaded yet; rows that are loaded stay as they are."
     if edit.touches("format.columns", "format.schema.hints"):
         yield (
             "The rules for columns hold for files not loaded yet; a column that the table has already keeps its name "
@@ -138,6 +141,8 @@ def _format(edit: Edit) -> Iterator[str]:
         )
     if edit.touches("format.schema.evolution_mode", "format.schema.evolution_enabled"):
         yield "New columns are treated by the new mode from the next run on; columns that were added stay."
+        if edit.old["format"]["schema"]["evolution_mode"] == "review":
+            yield "Changes that wait for a decision are withdrawn by the next run, which loads their files by the mode."
     if edit.touches("format.bad_rows", "format.bad_rows_limit"):
         yield "Rows that do not fit are treated by the new rule from the next run on; loaded rows stay as they are."
     if edit.touches("format.overwritten", "format.dedupe_content"):

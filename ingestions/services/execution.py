@@ -200,8 +200,8 @@ def _settle(run: Run, outcome: Outcome) -> None:
     if outcome is Outcome.CANCELLED:
         _finish(run, Run.Status.CANCELLED, None)
         return
-    counts = Run.objects.values("files_failed", "files_loaded").get(pk=run.pk)
-    if counts["files_failed"] and not counts["files_loaded"]:
+    counts = Run.objects.values("files_failed", "files_held", "files_loaded").get(pk=run.pk)
+    if counts["files_failed"] and not counts["files_loaded"] and not counts["files_held"]:
         error = AutoloaderError(
             "all_files_failed",
             f"None of the {counts['files_failed']} new files could be read.",
@@ -209,7 +209,8 @@ def _settle(run: Run, outcome: Outcome) -> None:
         )
         _finish(run, Run.Status.FAILED, error)
     else:
-        _finish(run, Run.Status.PARTIAL if counts["files_failed"] else Run.Status.SUCCESS, None)
+        whole = not counts["files_failed"] and not counts["files_held"]
+        _finish(run, Run.Status.SUCCESS if whole else Run.Status.PARTIAL, None)
 
 
 def _finish(run: Run, status: Run.Status, error: AutoloaderError | None) -> None:

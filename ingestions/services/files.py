@@ -11,12 +11,26 @@ from autoloader.lib.errors import ConflictError
 from ingestions.engine.ledger import State
 from ingestions.models import LedgerEntry, Run
 
+#: states that a person may take a file out of.
+_SKIPPED_FROM = frozenset({State.DISCOVERED, State.FAILED})
+_RETRIED_FROM = frozenset({State.FAILED, State.SKIPPED})
+
+
+def can_skip(*, file: LedgerEntry) -> bool:
+    return file.state in _SKIPPED_FROM and file.destination_key == file.ingestion.destination_key
+
+
+def can_retry(*, file: LedgerEntry) -> bool:
+    """Whether :func:`file_retry` would do it, as things are now."""
+    here = file.state in _RETRIED_FROM and file.destination_key == file.ingestion.destination_key
+    return here and LedgerEntry.objects.filter(pk=file.pk).newest().exists()
+
 
 def file_skip(*, file: LedgerEntry, user: Any) -> LedgerEntry:
     """A file that waits or has failed is not to be loaded; what stands in the table stays. ConflictError otherwise."""
     return _decide(
         file,
-        frozenset({State.DISCOVERED, State.FAILED}),
+        _SKIPPED_FROM,
         state=State.SKIPPED,
         reason=f"skipped: {user.get_username()} said so",
     )
@@ -33,7 +47,7 @@ def file_retry(*, file: LedgerEntry) -> LedgerEntry:
         )
     return _decide(
         file,
-        frozenset({State.FAILED, State.SKIPPED}),
+        _RETRIED_FROM,
         state=State.DISCOVERED,
         reason="",
         error_code="",

@@ -25,6 +25,7 @@ from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column, TableLoader, TableState, Trial
 from ingestions.engine.planner import sniff_all
 from ingestions.engine.run import EMPTY_CODES
+from ingestions.engine.schema.policy import Mode
 from ingestions.engine.sources.base import Source
 from ingestions.engine.survey import Survey, survey
 from ingestions.models import Ingestion, LedgerEntry
@@ -228,13 +229,19 @@ def _look(subject: Subject, source: Source, seen: Survey, show: int) -> Look:
         table = loader.state()
         while entries:
             try:
-                return _tried(loader, seen, entries, problems, table, show)
+                return _tried(loader, seen, entries, problems, table, show, adds=table is None or _adds(subject))
             except FileError as error:  # this file only, as in a run
                 left = tuple(entry for entry in entries if entry.file.address != error.path)
                 if len(left) == len(entries):
                     raise
                 entries, problems = left, (*problems, error)
     return Look(seen, (), problems, table, (), (), None)
+
+
+def _adds(subject: Subject) -> bool:
+    """Whether a run by itself gives new columns to a table that is there."""
+    schema = subject.config.format.schema_
+    return Mode.of(schema.evolution_mode, schema.evolution_enabled) in (Mode.ADD, Mode.WIDEN)
 
 
 def _tried(
@@ -244,8 +251,10 @@ def _tried(
     problems: tuple[FileError, ...],
     table: TableState | None,
     show: int,
+    *,
+    adds: bool,
 ) -> Look:
-    inferred = loader.infer(entries)
+    inferred = loader.infer(entries) if adds else ()
     ddl = loader.planned(inferred, table)
     if table is None:
         columns = (*inferred, *(Column(name, type_) for name, type_ in METADATA_COLUMNS))

@@ -53,7 +53,7 @@ def _totals() -> Iterator[Metric]:
     loaded = Ingestion.objects.aggregate(files=Sum("files_loaded"), rows=Sum("rows_loaded"), size=Sum("bytes_loaded"))
     ended = Run.objects.aggregate(failed=Sum("files_failed"), skipped=Sum("files_skipped"))
     waiting = Run.objects.active().aggregate(
-        files=Sum(F("files_total") - F("files_loaded") - F("files_failed")),
+        files=Sum(F("files_total") - F("files_loaded") - F("files_failed") - F("files_held")),
         size=Sum(F("bytes_total") - F("bytes_done")),
     )
     states = {"loaded": loaded["files"], "failed": ended["failed"], "skipped": ended["skipped"]}

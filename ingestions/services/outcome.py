@@ -46,6 +46,7 @@ class Outcome:
         claimed.update(
             rows=0,
             rescued_rows=0,
+            dropped_values=None,
             state=State.LOADED,
             reason="",
             error_code="",
@@ -54,6 +55,7 @@ class Outcome:
             state_changed_at=self.now,
         )
         self._set_rows(counts)
+        dropped = self._set_dropped(counts)
         rows, rescued = sum(count.rows for count in counts), sum(count.rescued_rows for count in counts)
         self.totals = _Totals(len(sizes), rows, sum(sizes.values()))
         self._end_batch(outcome, rescued)
@@ -65,6 +67,7 @@ class Outcome:
             bytes_written=F("bytes_written") + outcome.bytes_written,
             rows_done=F("rows_done") + rows,
             rows_rescued=F("rows_rescued") + rescued,
+            values_dropped=F("values_dropped") + dropped,
             batches_done=F("batches_done") + 1,
             transient_failures=0,
         )
@@ -113,6 +116,13 @@ class Outcome:
             return
         entries = [LedgerEntry(pk=count.entry_id, rows=count.rows, rescued_rows=count.rescued_rows) for count in counts]
         LedgerEntry.objects.bulk_update(entries, ["rows", "rescued_rows"], batch_size=200)
+
+    def _set_dropped(self, counts: Sequence[FileOutcome]) -> int:
+        """How many in all."""
+        some = [LedgerEntry(pk=count.entry_id, dropped_values=count.dropped_values) for count in counts]
+        some = [entry for entry in some if entry.dropped_values]
+        LedgerEntry.objects.bulk_update(some, ["dropped_values"], batch_size=200)
+        return sum(entry.dropped_values or 0 for entry in some)
 
     def _supersede(self, left: Mapping[tuple[str, str], int]) -> None:
         """Earlier files of which the batch replaced rows: none left is SUPERSEDED, fewer is said in the reason."""

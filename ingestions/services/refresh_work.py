@@ -25,6 +25,7 @@ from ingestions.engine.loader.base import DROP_TAG, TableLoader
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services.lease import Turn
+from ingestions.services.questions import Questions
 from ingestions.services.store import CHUNK
 from ingestions.services.table import table_open
 
@@ -185,6 +186,7 @@ def _give_back_open_batch(ingestion: Ingestion, turn: Turn) -> None:
             state=Attempt.State.ENDED, outcome="the table was dropped by a refresh", ended_at=now
         )
         attempts.filter(swept_at=None).update(swept_at=now)
+        Questions(ingestion.pk, ingestion.destination_key, None, now).withdraw()  # the table is made anew
 
 
 def _forget(ingestion: Ingestion, turn: Turn) -> tuple[str, str]:

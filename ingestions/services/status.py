@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingestions.engine.ledger import State
-from ingestions.models import Ingestion, Run
+from ingestions.models import Ingestion, Run, SchemaChange
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,13 @@ FILE: dict[str, Badge] = {
     State.FAILED: Badge("Failed", "bad"),
     State.SUPERSEDED: Badge("Superseded", "off"),
 }
+CHANGE: dict[str, Badge] = {
+    SchemaChange.Status.PENDING: Badge("Waits for you", "warn"),
+    SchemaChange.Status.APPROVED: Badge("Approved", "run"),
+    SchemaChange.Status.APPLIED: Badge("Applied", "ok"),
+    SchemaChange.Status.REJECTED: Badge("Rejected", "off"),
+    SchemaChange.Status.WITHDRAWN: Badge("Withdrawn", "off"),
+}
 CLUSTER: dict[str, Badge] = {
     "running": Badge("Running", "ok"),
     "stopped": Badge("Not reachable", "bad"),
@@ -53,6 +60,8 @@ def ingestion_badge(ingestion: Ingestion, last_run: Run | None) -> Badge:
         return Badge("Failing", "bad")
     if last_run is not None and last_run.status == Run.Status.FAILED:
         return Badge("Failing", "bad")
+    if ingestion.changes_pending:
+        return Badge("Needs review", "warn")
     if ingestion.status == Ingestion.Status.DRAFT:
         return Badge("Draft", "off")
     return Badge("Healthy", "ok")

@@ -18,25 +18,27 @@ from autoloader.lib.errors import AutoloaderError, LeaseLost
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import (
     REPLACED,
+    Asked,
     AttemptState,
     BatchOutcome,
     BatchState,
     Entry,
     Known,
     NewEntry,
-    SchemaChange,
+    NewSchema,
     State,
     Waiting,
     sources_of,
 )
+from ingestions.engine.schema.policy import Decisions
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services.outcome import Outcome
+from ingestions.services.questions import Questions, held_back
 
 #: rows a transaction; SQLite has one writer, and nobody may wait long for it.
 CHUNK = 5000
-FILES_KEPT_IN_SCHEMA_VERSION = 20
 
 
 class OrmStore:
@@ -143,8 +145,11 @@ class OrmStore:
         return len(rows)
 
     def finish_discovery(self, *, listed: int, hint: str = "") -> None:
-        waiting = self._ledger().filter(state__in=[State.DISCOVERED, State.CLAIMED])
+        waiting = self._ledger().filter(state__in=[State.DISCOVERED, State.CLAIMED]).undecided(False)
         totals = waiting.aggregate(files=Count("id"), bytes=Coalesce(Sum("size_bytes"), 0))
+        held = self._ledger().filter(state=State.DISCOVERED).undecided().count()
+        if held:
+            hint = f"{hint} {held_back(held)}".strip()
         with self._fenced(
             discovered_at=self._now(),
             files_listed=listed,
@@ -156,12 +161,15 @@ class OrmStore:
 
     # ---- planning
 
+    def _waiting(self) -> LedgerQuerySet:
+        return self._ledger().filter(state=State.DISCOVERED).undecided(False)
+
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
-        rows = self._ledger().filter(state=State.DISCOVERED, id__gt=after_id).order_by("id")[:limit]
+        rows = self._waiting().filter(id__gt=after_id).order_by("id")[:limit]
         return [_entry(row) for row in rows]
 
     def waiting(self, limit: int) -> Waiting | None:
-        some = self._ledger().filter(state=State.DISCOVERED).order_by("id")[: limit + 1]
+        some = self._waiting().order_by("id")[: limit + 1]
         found = some.aggregate(files=Count("id"), bytes=Coalesce(Sum("size_bytes"), 0))
         return None if found["files"] > limit else Waiting(found["files"], found["bytes"])
 
@@ -314,25 +322,24 @@ class OrmStore:
     def branch_swept(self, branch: str) -> None:
         Attempt.objects.filter(branch=branch).update(swept_at=self._now())
 
-    def schema_changed(self, change: SchemaChange) -> None:
+    def schema_changed(self, change: NewSchema) -> None:
         with self._fenced():
-            versions = SchemaVersion.objects.filter(
-                ingestion_id=self.ingestion_id, destination_key=self.destination_key
-            )
-            last = versions.first()
-            columns = [list(column) for column in change.columns]
-            if last is not None and last.columns == columns:
-                return  # this step was done before a crash
-            SchemaVersion.objects.create(
-                ingestion_id=self.ingestion_id,
-                destination_key=self.destination_key,
-                number=last.number + 1 if last else 1,
-                columns=columns,
-                ddl=list(change.ddl),
-                files=list(change.files[:FILES_KEPT_IN_SCHEMA_VERSION]),
-                note=change.note[:500],
-                run_id=self.run_id,
-            )
+            self._questions().version(change)
+
+    def decisions(self) -> Decisions:
+        return self._questions().decisions()
+
+    def ask(self, batch: BatchState, asked: Sequence[Asked]) -> None:
+        with self._fenced():
+            self._questions().ask(batch, asked)
+
+    def withdraw_questions(self) -> None:
+        if self._questions().pending().exists():
+            with self._fenced():
+                self._questions().withdraw()
+
+    def _questions(self) -> Questions:
+        return Questions(self.ingestion_id, self.destination_key, self.run_id, self._now())
 
     def table_created(self) -> None:
         with self._fenced():

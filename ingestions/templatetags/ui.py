@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ingestions.models import Batch, Ingestion, Run
+from ingestions.models import Batch, Ingestion, Run, SchemaChange
 from ingestions.services import present, status
 from ingestions.services.status import Badge
 
@@ -107,6 +107,8 @@ def badge(thing: Any) -> SafeString:
         found = thing
     elif isinstance(thing, Run):
         found = status.RUN[thing.status]
+    elif isinstance(thing, SchemaChange):
+        found = status.CHANGE[thing.status]
     else:
         found = status.FILE.get(thing) or status.CLUSTER[thing]
     return format_html('<span class="badge {}">{}</span>', found.tone, found.label)

@@ -6,16 +6,18 @@ import uuid
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
 
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services import overview, table
+from ingestions.services.files import can_retry, can_skip, file_retry, file_skip
 from ingestions.services.ledger import replaced_by
 from ingestions.web.access import Request, one, signed_in
 from ingestions.web.heads import head
+from ingestions.web.tell import attempt
 
 A_PAGE = 100
 #: more digits than any id of ours has.
@@ -84,5 +86,27 @@ def show(request: Request, pk: int) -> HttpResponse:
         "versions": list(versions[:50]),
         "query": table.query_of_file(file),
         "replaced_by": replaced_by(file=file),
+        "can_retry": can_retry(file=file),
+        "can_skip": can_skip(file=file),
     }
     return render(request, "files/show.html", context)
+
+
+@require_POST
+@signed_in
+def retry(request: Request, pk: int) -> HttpResponse:
+    file = one(LedgerEntry.objects.visible_to(request.user).select_related("ingestion"), pk=pk)
+    attempt(request, lambda: file_retry(file=file), "The file waits for the next run and is looked at anew.")
+    return redirect("web:file", pk=pk)
+
+
+@require_POST
+@signed_in
+def skip(request: Request, pk: int) -> HttpResponse:
+    file = one(LedgerEntry.objects.visible_to(request.user).select_related("ingestion"), pk=pk)
+    attempt(
+        request,
+        lambda: file_skip(file=file, user=request.user),
+        "The file is not loaded. Retry lets it in again.",
+    )
+    return redirect("web:file", pk=pk)

@@ -6,7 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from ingestions.web import clusters, configure, dropping, files, ingestions, looking, making, runs, session
+from ingestions.web import clusters, configure, dropping, files, ingestions, looking, making, runs, schema, session
 
 app_name = "web"
 
@@ -35,12 +35,17 @@ urlpatterns = [
     path("ingestions/<uuid:pk>/run/", ingestions.run_now, name="ingestion_run"),
     path("ingestions/<uuid:pk>/runs/", runs.of_ingestion, name="ingestion_runs"),
     path("ingestions/<uuid:pk>/files/", files.of_ingestion, name="ingestion_files"),
+    path("ingestions/<uuid:pk>/schema/", schema.show, name="ingestion_schema"),
+    path("schema-changes/<int:pk>/approve/", schema.approve, name="schema_change_approve"),
+    path("schema-changes/<int:pk>/reject/", schema.reject, name="schema_change_reject"),
     path("runs/", runs.index, name="runs"),
     path("runs/<uuid:pk>/", runs.show, name="run"),
     path("runs/<uuid:pk>/retry/", runs.retry, name="run_retry"),
     path("runs/<uuid:pk>/cancel/", runs.cancel, name="run_cancel"),
     path("runs/<uuid:pk>/files/", files.of_run, name="run_files"),
     path("files/<int:pk>/", files.show, name="file"),
+    path("files/<int:pk>/retry/", files.retry, name="file_retry"),
+    path("files/<int:pk>/skip/", files.skip, name="file_skip"),
     path("clusters/", clusters.index, name="clusters"),
     path("clusters/<uuid:pk>/", clusters.show, name="cluster"),
     path("clusters/<uuid:pk>/test/", clusters.test, name="cluster_test"),

@@ -25,6 +25,7 @@ from tests.cast import (
     make_file,
     make_ingestion,
     make_run,
+    make_schema_change,
     make_schema_version,
     owner,
     queries_of,
@@ -54,6 +55,7 @@ def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
     run = make_run(ingestion, files=2, errors=1)
     make_file(ingestion, number=70, state="FAILED", reason="It is no gzip.", rows=None, run=run)
     make_schema_version(ingestion, 1)
+    make_schema_change(ingestion)
     ingestion.credential = Credential.objects.create(
         owner=owner, name="store", cloud="s3", secret={"aws_secret_access_key": SECRETS[0]}, public={"region_name": "x"}
     )
@@ -164,6 +166,17 @@ def test_a_run_is_retried_and_its_failed_files_wait_again(console: Client, inges
     failed.refresh_from_db()
     assert failed.state == "DISCOVERED"
     assert "already active" in act(console, Run, "retry", bad)
+
+
+def test_files_are_skipped_and_let_in_again(console: Client, ingestion: Ingestion) -> None:
+    failed = make_file(ingestion, number=71, state="FAILED", reason="It is no gzip.", rows=None)
+    loaded = make_file(ingestion, number=72)
+    assert "is not loaded" in act(console, LedgerEntry, "skip", failed)
+    assert "superuser said so" in LedgerEntry.objects.get(pk=failed.pk).reason
+    assert "waits for the next run" in act(console, LedgerEntry, "retry", failed)
+    assert LedgerEntry.objects.get(pk=failed.pk).state == "DISCOVERED"
+    assert "LOADED" in act(console, LedgerEntry, "skip", loaded)
+    assert LedgerEntry.objects.get(pk=loaded.pk).state == "LOADED"
 
 
 def test_lists_are_filtered_and_searched(console: Client, owner: User, cluster: Cluster, ingestion: Ingestion) -> None:

@@ -29,7 +29,15 @@ from autoloader.api import api
 from clusters.models import Cluster
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, Run
-from tests.cast import make_cluster, make_file, make_ingestion, make_run, make_schema_version, person
+from tests.cast import (
+    make_cluster,
+    make_file,
+    make_ingestion,
+    make_run,
+    make_schema_change,
+    make_schema_version,
+    person,
+)
 
 
 def no_fault_of_ours(ctx: Any, response: Any, case: Any) -> bool | None:
@@ -93,6 +101,7 @@ class World:
             "run_id": str(run.pk),
             "file_id": str(file.pk),
             "token_id": str(token.pk),
+            "change_id": str(make_schema_change(self.ingestion, files=[file]).pk),
         }
 
     def steer(self, case: Any, kept: list[str]) -> None:

@@ -108,3 +108,18 @@ def test_what_was_answered_can_be_posted_again_under_another_name(as_owner: Api,
     first = as_owner.post("/ingestions", configuration(cluster)).json()
     again = {key: first[key] for key in configuration(cluster)} | {"name": "Copy"}
     assert as_owner.post("/ingestions", json.loads(json.dumps(again))).status_code == 201
+
+
+def test_a_format_that_the_cluster_cannot_read_is_refused_with_the_jar_to_add(as_owner: Api, owner: User) -> None:
+    tested = {
+        "status": "success",
+        "spark_version": "3.5.7",
+        "formats": ["csv", "json", "parquet", "orc", "text", "xml"],
+    }
+    cluster = make_cluster(owner, last_test=tested)
+    response = as_owner.post("/ingestions", {**configuration(cluster), "format": {"type": "avro"}})
+    problem = check_problem(response, 400, "format_not_on_cluster")
+    assert "org.apache.spark:spark-avro_2.12:3.5.7" in problem["hint"]
+    assert not Ingestion.objects.exists()
+    for type_ in ("xml", "binary", "orc"):
+        assert as_owner.post("/ingestions", {**configuration(cluster), "format": {"type": type_}}).status_code == 201

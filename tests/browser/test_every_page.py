@@ -8,7 +8,7 @@ from django.utils import timezone
 from clusters.models import Cluster
 from ingestions.models import Ingestion, Run
 from tests.browser.conftest import NARROW, WIDE, NewVisit
-from tests.cast import make_file, make_run
+from tests.cast import make_file, make_run, make_schema_change, make_schema_version
 
 
 def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
@@ -22,6 +22,12 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     failed = make_file(
         ingestion, number=70, state="FAILED", reason="It is no gzip, whatever its name says.", rows=None, run=partial
     )
+    make_schema_version(ingestion, 1)
+    held = make_file(ingestion, number=73, state="DISCOVERED", reason="waiting for schema change #1", rows=None)
+    make_schema_change(ingestion, 1, files=[held])
+    decided = make_schema_change(ingestion, 2)
+    decided.status = "applied"
+    decided.save()
     long = "s3://shop/orders/" + "a-very-long-name-without-any-space" * 8 + ".csv"
     make_file(ingestion, number=71, address=long, state="DISCOVERED")
     Run.objects.create(
@@ -51,7 +57,8 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     return [
         "/ingestions/", one, f"{one}runs/", f"{one}files/", "/runs/", f"/runs/{active.pk}/", f"/runs/{partial.pk}/",
         f"/runs/{merged.pk}/", f"/files/{failed.pk}/", f"/files/{loaded.pk}/", f"/files/{replaced.pk}/",
-        f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/", f"{one}delete/", "/ingestions/new/",
+        f"{one}schema/", f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/", f"{one}delete/",
+        "/ingestions/new/",
         "/ingestions/import/", "/clusters/", f"/clusters/{cluster.pk}/",
     ]  # fmt: skip
 

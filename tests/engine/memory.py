@@ -16,13 +16,14 @@ from typing import Any
 from autoloader.lib.errors import AutoloaderError, FileError, LeaseLost, TransientError
 from ingestions.engine.formats.shape import Shape, ShapeColumn
 from ingestions.engine.ledger import (
+    Asked,
     AttemptState,
     BatchOutcome,
     BatchState,
     Entry,
     Known,
     NewEntry,
-    SchemaChange,
+    NewSchema,
     State,
     Waiting,
     check_transition,
@@ -38,6 +39,8 @@ from ingestions.engine.loader.base import (
     TableState,
     Trial,
 )
+from ingestions.engine.schema.diff import Change, Kind
+from ingestions.engine.schema.policy import Decisions, Finding, Policy
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -171,9 +174,26 @@ class MemoryLoader:
         self.trip("after alter")
         return ("ALTER TABLE",)
 
-    def missing(self, shapes: Sequence[Shape], table: TableState) -> tuple[str, ...]:
+    def headers(self, entries: Sequence[Entry], table: TableState) -> tuple[Finding, ...]:
         there = {column.name for column in table.columns}
-        return tuple(column.name for shape in shapes for column in shape.columns if column.name not in there)
+        return tuple(
+            Finding(Change(Kind.ADDED, (column.name,)), (entry.file.address,))
+            for entry in entries
+            for column in (entry.shape.columns if entry.shape else ())
+            if column.name not in there
+        )
+
+    def alter(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        return self.add_columns([Column(change.path[0], str(change.type)) for change in changes])
+
+    def altering(self, changes: Sequence[Change], table: TableState) -> tuple[str, ...]:
+        return ("ALTER TABLE",)
+
+    def follow(self, policy: Policy) -> None:
+        pass
+
+    def dropped(self, entries: Sequence[Entry]) -> Mapping[tuple[str, str], int]:
+        return {}
 
     def open_branch(self, branch: str) -> int | None:
         self.trip("before branch")
@@ -454,12 +474,25 @@ class MemoryStore:
     def branch_swept(self, branch: str) -> None:
         self.ledger.swept.add(branch)
 
-    def schema_changed(self, change: SchemaChange) -> None:
+    def schema_changed(self, change: NewSchema) -> None:
         self._write("schema changed")
         self.ledger.schemas += 1
 
     def schema_known(self) -> bool:
         return self.ledger.schemas > 0
+
+    def decisions(self) -> Decisions:
+        return Decisions()
+
+    def ask(self, batch: BatchState, asked: Sequence[Asked]) -> None:
+        self._write("ask")
+        for each in asked:
+            for id_ in each.entry_ids:
+                self._move(self.ledger.rows[id_], State.DISCOVERED)
+                self.ledger.rows[id_].batch = ""
+
+    def withdraw_questions(self) -> None:
+        pass
 
     def unreadable(self) -> Sequence[str]:
         return [row.file.address for row in self.ledger.rows.values() if row.state == State.FAILED]

@@ -85,6 +85,17 @@ def test_keys_of_any_name_are_loaded_once_and_proved(s3_server: S3Server, cluste
     assert ledger_verify(ingestion=ingestion).ok
 
 
+def test_content_counts_whatever_the_key_says_of_its_compression(s3_server: S3Server, cluster: Cluster) -> None:
+    bucket = s3_server.create_bucket()
+    for at, key in enumerate(KEYS):
+        s3_server.put(bucket, key, gzip.compress(f"id,name\n{at},x\n".encode()))
+        s3_server.put(bucket, f"{key}.gz", f"id,name\n{at + 100},y\n".encode())
+    ingestion = make(cluster, s3_server.credentials(), bucket, "packed_keys")
+    run = load(ingestion)
+    assert (run.status, run.files_loaded, run.rows_done) == ("success", 2 * len(KEYS), 2 * len(KEYS))
+    assert ledger_verify(ingestion=ingestion).ok
+
+
 def test_a_full_folder_is_listed_and_not_each_file_whatever_else_lies_in_it(
     s3_server: S3Server, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from django.urls import URLPattern
 from clusters.models import Cluster
 from ingestions.models import Ingestion, Run
 from ingestions.web.urls import urlpatterns
+from tests.cast import make_schema_change
 
 OPEN = {"signin", "signout", "home"}
 #: these ask a cluster or a store at once.
@@ -25,11 +26,12 @@ def addresses(ingestion: Ingestion, run: Run, cluster: Cluster) -> Iterator[tupl
 
     file = ingestion.files.first()
     assert file is not None
+    change = ingestion.schema_changes.first() or make_schema_change(ingestion)
     for pattern in urlpatterns:
         name = str(pattern.name)
         if name in OPEN:
             continue
-        keys = {"file": file.pk, "run": run.pk, "cluster": cluster.pk, "ingestion": ingestion.pk}
+        keys = {"file": file.pk, "run": run.pk, "cluster": cluster.pk, "ingestion": ingestion.pk, "schema": change.pk}
         route = str(pattern.pattern)
         arguments = [next(key for kind, key in keys.items() if name.startswith(kind))] if "<" in route else []
         yield reverse(f"web:{name}", args=arguments), pattern

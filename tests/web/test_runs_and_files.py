@@ -147,3 +147,25 @@ def test_a_batchs_files_are_listed_by_its_number(browser: Client, ingestion: Ing
     assert "00050.csv" in page
     assert "00000.csv" not in page
     assert "00000.csv" in text(browser, f"/runs/{run.pk}/files/?batch=zebra")
+
+
+def test_a_file_is_skipped_and_let_in_again(browser: Client, ingestion: Ingestion) -> None:
+    failed = make_file(ingestion, number=83, state="FAILED", reason="It is no gzip.", rows=None)
+    page = text(browser, f"/files/{failed.pk}/")
+    assert 'id="retry"' in page
+    assert 'id="skip"' in page
+    answer = browser.post(f"/files/{failed.pk}/skip/", follow=True)
+    page = answer.content.decode()
+    assert "The file is not loaded" in page
+    assert 'id="skip"' not in page
+    assert "waits for the next run" in browser.post(f"/files/{failed.pk}/retry/", follow=True).content.decode()
+    failed.refresh_from_db()
+    assert (failed.state, failed.reason) == ("DISCOVERED", "")
+
+
+def test_a_loaded_file_offers_neither(browser: Client, ingestion: Ingestion) -> None:
+    loaded = make_file(ingestion, number=84)
+    page = text(browser, f"/files/{loaded.pk}/")
+    assert 'id="retry"' not in page
+    assert 'id="skip"' not in page
+    assert "LOADED" in browser.post(f"/files/{loaded.pk}/skip/", follow=True).content.decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -51,15 +51,15 @@ def detect_delimiter(text: str, complete: bool, options: config.FormatOptions) -
 
 
 def first_record(text: str, complete: bool, delimiter: str, options: config.FormatOptions) -> list[str]:
-    """The first record that is not blank; ``[]`` where the whole file is blank. Raises :class:`Incomplete` where the
-    text at hand ends before the record does, :class:`Unreadable` where the file does.
+    """The first record that is not blank; ``[]`` where the whole file is blank, skipped or comment. Raises
+    :class:`Incomplete` where the text at hand ends before the record does, :class:`Unreadable` where the file does.
     """
     found = next(records(text, complete, delimiter, options), None)
     if found is not None:
         return found
     if not complete:
         raise Incomplete
-    if text.strip():
+    if options.quote and options.quote in text:
         raise Unreadable("a quote is opened and never closed")
     return []
 
@@ -79,7 +79,7 @@ def line_end(text: str, delimiter: str, options: config.FormatOptions) -> str:
 def records(text: str, complete: bool, delimiter: str, options: config.FormatOptions) -> Iterator[list[str]]:
     """The whole records of a text that may be cut off at its end; blank lines are no records."""
     multiline = options.multiline is not False
-    lines = _Lines(text, complete)
+    lines = _Lines(text, complete, options.skip_lines, options.comment)
     # without multiline Spark takes each line for itself, quotes or not
     units: Iterable[Iterable[str]] = [lines] if multiline else ([line] for line in lines if line.strip(" \r\n"))
     try:
@@ -91,6 +91,29 @@ def records(text: str, complete: bool, delimiter: str, options: config.FormatOpt
                     yield record
     except csv.Error as error:
         raise Unreadable(str(error)) from None
+
+
+def has_header(text: str, complete: bool, delimiter: str, options: config.FormatOptions) -> bool:
+    """Whether the first record names the columns. It does unless a cell of it is a number like all those below it, and
+    the numbers of the first record are neither years nor places (1, 2, 3 …), which do name columns."""
+    try:
+        first, *others = islice(records(text, complete, delimiter, options), _SAMPLE)
+    except (Unreadable, ValueError):
+        return True
+    numbers = [cell for at, cell in enumerate(first) if _is_number(cell) and _all_numbers(at, others)]
+    places = [str(at) for start in (0, 1) for at in range(start, start + len(first))]
+    named = all(re.fullmatch(r"(?:1[0-9]|20)[0-9]{2}", cell) for cell in numbers)
+    counted = len(first) > 1 and len(numbers) == len(first) and all(cell in places for cell in numbers)
+    return not numbers or named or counted
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[+-]?(?:[0-9]+(?:[.,][0-9]+)*|[0-9]*\.[0-9]+)(?:[eE][+-]?[0-9]+)?", cell.strip()) is not None
+
+
+def _all_numbers(at: int, others: Sequence[Sequence[str]]) -> bool:
+    cells = [record[at] for record in others if at < len(record) and record[at].strip()]
+    return bool(cells) and all(map(_is_number, cells))
 
 
 def _reader(lines: Iterable[str], delimiter: str, options: config.FormatOptions) -> Iterator[list[str]]:
@@ -107,14 +130,17 @@ def _reader(lines: Iterable[str], delimiter: str, options: config.FormatOptions)
 
 class _Lines:
     """Lines with their ends; the rest behind the last end counts only where the text is complete. ``ran_out``: more
-    was asked for than there is.
+    was asked for than there is. The first ``skip`` lines are left out, and those that begin with ``comment``.
     """
 
-    def __init__(self, text: str, complete: bool) -> None:
+    def __init__(self, text: str, complete: bool, skip: int = 0, comment: str | None = None) -> None:
         self._text = text
         self._complete = complete
         self._at = 0
+        self._comment = comment
         self.ran_out = False
+        for _ in range(skip):
+            next(self._raw(), None)
 
     def behind(self) -> str:
         """The last one or two characters that were given out."""
@@ -124,9 +150,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        start, found = self._at, _END.search(self._text, self._at)
-        self._at = found.end() if found else len(self._text)
-        if found or (self._complete and start < self._at):
-            return self._text[start : self._at]
+        for line in self._raw():
+            if self._comment is None or not line.startswith(self._comment):
+                return line
         self.ran_out = True
         raise StopIteration
+
+    def _raw(self) -> Iterator[str]:
+        while True:
+            start, found = self._at, _END.search(self._text, self._at)
+            self._at = found.end() if found else len(self._text)
+            if not found and (not self._complete or start >= self._at):
+                return
+            yield self._text[start : self._at]

@@ -36,6 +36,16 @@ _JAVA = {
     "gb2312": "GB2312",
     "big5": "Big5",
 }
+#: what a text may begin with, and what it is in then.
+_MARKS = (
+    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+#: bytes that are no characters in Windows-1252.
+_UNDEFINED = frozenset((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 _PYTHON = {java: python for python, java in _JAVA.items() if python != "utf-8-sig"}
 
 
@@ -50,6 +60,33 @@ def java_name(name: str) -> str:
             f"Use one of: {', '.join(sorted(_PYTHON))}.",
             field="format.options.encoding",
         ) from None
+
+
+def detect(raw: bytes, complete: bool) -> str | None:
+    """Java's name of the encoding that a text with these first bytes is in; ``None`` where it is no text, or UTF-8 that
+    is damaged here and there. Windows-1252 and Latin-1 are told by what only one of them has. ``complete``: that is all
+    of it."""
+    for mark, name in _MARKS:
+        if raw.startswith(mark):
+            return name
+    if b"\x00" in raw:
+        return _wide(raw)
+    text = raw.decode("utf-8", "surrogateescape")
+    odd = [ord(char) - 0xDC00 for char in (text if complete else text[:-3]) if "\udc80" <= char <= "\udcff"]
+    if not odd:
+        return UTF_8
+    if sum(1 for char in text if char > "\x7f") - len(odd) > len(odd):
+        return None  # most of what is no ASCII is right as UTF-8
+    return "ISO-8859-1" if any(byte in _UNDEFINED for byte in odd) else "windows-1252"
+
+
+def _wide(raw: bytes) -> str | None:
+    """UTF-16 without a mark: of most characters one half is zero, and always the same one."""
+    even, uneven = raw[0::2].count(0), raw[1::2].count(0)
+    most = len(raw) // 2 * 0.6
+    if uneven >= most and even * 20 < uneven:
+        return "UTF-16LE"
+    return "UTF-16BE" if even >= most and uneven * 20 < even else None
 
 
 def python_name(java: str) -> str:

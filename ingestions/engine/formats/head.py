@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
 from autoloader.lib.errors import FileError
-from ingestions.engine.formats.encodings import UTF_8, python_name
+from ingestions.engine import config
+from ingestions.engine.formats import encodings, packing
+from ingestions.engine.formats.encodings import UTF_8, java_name, python_name
+from ingestions.engine.formats.options import codec as given_codec
 
 #: bytes asked for, one step after the other, until the header is complete.
 STEPS = (64 * 1024, 256 * 1024, 1024 * 1024)
-_GZIP = b"\x1f\x8b"
-_UTF8_MARK = codecs.BOM_UTF8
 _WIDE_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -25,19 +25,14 @@ _ENDIAN_MARKS = {
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
 #: what other kinds of files begin with.
-_MAGIC = (
+MAGIC = (
     (b"PAR1", "a Parquet file"),
     (b"PK\x03\x04", "a ZIP archive (an Excel workbook is one too)"),
-    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard"),
-    (b"BZh", "compressed with bzip2"),
-    (b"\xfd7zXZ\x00", "compressed with xz"),
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Office document"),
 )
-#: names by which Spark chooses another decompression than gzip.
-_OTHER_PACKING = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")
 
 
 class Readable(Protocol):
@@ -57,94 +52,47 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of a file as text, without its byte-order mark. ``complete``: it is the whole file."""
+    """The beginning of a file as text, without its byte-order mark. ``complete``: it is the whole file. ``encoding`` is
+    Java's name; ``codec`` the compression by its content, ``""`` for none."""
 
     text: str
     complete: bool
+    encoding: str = UTF_8
+    codec: str = ""
+
+    def options(self, address: str) -> dict[str, str]:
+        """What a reader has to be told of it. ``read_as``: the end of the name by which Spark has to see the file."""
+        other = packing.read_as(address, self.codec)
+        packed = {"codec": self.codec} if self.codec == "zstd" else {}  # not every cluster has it
+        return {"encoding": self.encoding, **packed, **({} if other is None else {"read_as": other})}
 
 
-def read_head(source: Readable, file: Named, encoding: str | None, step: int) -> Head:
-    """The first ``STEPS[step]`` bytes as text. ``encoding`` is Java's name or ``None``. Raises FileError for what is
-    empty, broken, packed otherwise than its name says, or no text in that encoding.
+def read_head(source: Readable, file: Named, options: config.FormatOptions, step: int) -> Head:
+    """The first ``STEPS[step]`` bytes as text. Encoding and compression are those of ``options``, or found out. Raises
+    FileError for what is empty, broken, packed otherwise than was said, or no text in that encoding.
     """
     address = file.address
     raw = source.read_range(address, 0, STEPS[step])
     complete = len(raw) >= file.size_bytes or len(raw) < STEPS[step]
     if not raw:
         raise empty(address)
-    packed = raw.startswith(_GZIP)
-    _check_packing(address, packed, raw)
-    if packed:
-        raw, complete = _unpack(address, raw, complete, STEPS[-1] if step else STEPS[0] * 4)
+    codec = packing.found(address, raw, given_codec(options))
+    if codec:
+        raw, complete = packing.unpack(address, raw, codec, complete, STEPS[-1] if step else STEPS[0] * 4)
         if not raw and complete:
             raise empty(address)
-    return Head(_decode(address, raw, encoding, complete), complete)
+    for magic, what in MAGIC:
+        if raw.startswith(magic):
+            raise not_text(address, what)
+    encoding = java_name(options.encoding) if options.encoding else encodings.detect(raw, complete) or UTF_8
+    return Head(_decode(address, raw, encoding, complete), complete, encoding, codec)
 
 
 def empty(address: str) -> FileError:
     return FileError("empty_file", f"{address} is empty.", "Nothing to do; a new version is loaded.", path=address)
 
 
-def _check_packing(address: str, packed: bool, raw: bytes) -> None:
-    """Spark unpacks by the file's name alone, case included: name and content have to agree."""
-    named = address.endswith(".gz")
-    if packed and not named:
-        raise FileError(
-            "compression_mismatch",
-            f"{address} is compressed with gzip, but its name does not end with .gz, so Spark reads it as plain text.",
-            "Rename it so that it ends with .gz, in lower case.",
-            path=address,
-        )
-    if named and not packed:
-        raise FileError(
-            "compression_mismatch",
-            f"{address} ends with .gz but is not compressed with gzip, so Spark cannot unpack it.",
-            "Rename it without .gz, or compress it.",
-            path=address,
-        )
-    for suffix in _OTHER_PACKING:
-        if address.endswith(suffix):
-            raise FileError(
-                "compression_not_available",
-                f"{address} ends with {suffix}, a compression that is not available yet.",
-                "Compress the files with gzip, or leave them plain.",
-                path=address,
-            )
-    for magic, what in _MAGIC:
-        if raw.startswith(magic):
-            raise not_text(address, what)
-
-
-def _unpack(address: str, raw: bytes, complete: bool, limit: int) -> tuple[bytes, bool]:
-    """At most ``limit`` bytes of a gzip file's content (of all its members), and whether that is all of it."""
-    parts: list[bytes] = []
-    room = limit
-    try:
-        while raw.startswith(_GZIP):
-            member = zlib.decompressobj(wbits=31)
-            part = member.decompress(raw, room)
-            parts.append(part)
-            room -= len(part)
-            if not member.eof:
-                if complete and room and not member.unconsumed_tail:
-                    raise _broken_gzip(address, "ends before its end")
-                return b"".join(parts), False
-            raw = member.unused_data
-            if not room:
-                return b"".join(parts), False
-    except zlib.error:
-        raise _broken_gzip(address, "is damaged") from None
-    return b"".join(parts), complete
-
-
-def _broken_gzip(address: str, how: str) -> FileError:
-    return FileError(
-        "gzip_damaged", f"The gzip content of {address} {how}.", "Upload the file again, as a whole.", path=address
-    )
-
-
-def _decode(address: str, raw: bytes, encoding: str | None, complete: bool) -> str:
-    wanted = encoding or UTF_8
+def _decode(address: str, raw: bytes, wanted: str, complete: bool) -> str:
     if not wanted.startswith("UTF-") or wanted == UTF_8:
         for mark, name in _WIDE_MARKS:
             if raw.startswith(mark):

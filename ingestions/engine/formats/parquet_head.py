@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +11,11 @@ import pyarrow.parquet as pq
 
 from autoloader.lib.errors import FileError
 from ingestions.engine.formats.head import Named, Readable
-from ingestions.engine.formats.shape import ShapeColumn, check_count
+from ingestions.engine.formats.shape import ShapeColumn, check_count, check_twins, quoted
 
 _TAIL_BYTES = 64 * 1024
 _MAX_FOOTER_BYTES = 64 * 1024 * 1024
 _MAGIC = b"PAR1"
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PHYSICAL = {
     "BOOLEAN": "boolean",
     "INT32": "int",
@@ -58,14 +55,7 @@ def read_columns(source: Readable, file: Named) -> tuple[ShapeColumn, ...]:
     except (pa.ArrowException, OSError, ValueError, StopIteration):
         raise _broken(address, "its footer cannot be read") from None
     check_count(address, len(columns))
-    twice = sorted(name for name, times in Counter(column.name.lower() for column in columns).items() if times > 1)
-    if twice:
-        raise FileError(
-            "ambiguous_columns",
-            f"{address} has columns whose names differ in upper and lower case only: {', '.join(twice)}.",
-            "Rename one of them where the file is written.",
-            path=address,
-        )
+    check_twins(address, [column.name for column in columns])
     return columns
 
 
@@ -104,7 +94,7 @@ def _leaves(schema: Any) -> Iterator[Any]:
 def _type(type_: Any, leaves: Iterator[Any], name: str) -> str:
     """The nesting is Arrow's; what a leaf is, the file's own schema says (Arrow may have dressed it up)."""
     if pa.types.is_struct(type_):
-        fields = [f"{_quoted(field.name)}:{_type(field.type, leaves, f'{name}.{field.name}')}" for field in type_]
+        fields = [f"{quoted(field.name)}:{_type(field.type, leaves, f'{name}.{field.name}')}" for field in type_]
         return f"struct<{','.join(fields)}>"
     if pa.types.is_map(type_):
         key = _type(type_.key_type, leaves, f"{name}.key")
@@ -157,7 +147,3 @@ def _unsupported(what: str, hint: str) -> _Unsupported:
     error = _Unsupported(f"{what}.")
     error.add_note(hint)
     return error
-
-
-def _quoted(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else "`" + name.replace("`", "``") + "`"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +18,7 @@ MAX_COLUMNS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class ShapeColumn:
-    """A column as the file has it. ``type`` is Spark DDL text (Parquet), or ``None`` where the file holds text."""
+    """A column as the file has it. ``type`` is Spark DDL text (Parquet, ORC, Avro), ``None`` where it is text."""
 
     name: str
     type: str | None = None
@@ -25,9 +28,12 @@ class ShapeColumn:
 class Shape:
     """Files of equal shape are read by one reader.
 
-    csv: ``columns`` are the header's names by position. parquet: the footer's top-level columns with types.
-    json: ``columns`` is empty, a line says its own names. ``options`` are the resolved reader options
-    (csv: delimiter, quote, escape, encoding, header, line_end, multiline; json: encoding, multiline).
+    csv: ``columns`` are the header's names by position. parquet, orc, avro: the top-level columns with types. json,
+    xml: ``columns`` is empty, a record says its own names. text, binary: the one or two that such files have.
+    ``options`` are the resolved reader options (csv: delimiter, quote, escape, encoding, header, line_end, multiline,
+    skip_lines, comment; json: encoding, multiline, records_path; xml: encoding, row_tag, mixed; text: encoding,
+    multiline; avro: schema, a digest). ``read_as`` is the end of a name by which Spark has to see a file whose own name
+    says another compression; ``codec``: zstd.
     """
 
     format: str
@@ -68,3 +74,20 @@ def check_count(address: str, columns: int) -> None:
             "value.",
             path=address,
         )
+
+
+def check_twins(address: str, names: Sequence[str]) -> None:
+    """Raises FileError where names differ in case only: Spark cannot tell such columns apart."""
+    twice = sorted(name for name, times in Counter(name.lower() for name in names).items() if times > 1)
+    if twice:
+        raise FileError(
+            "ambiguous_columns",
+            f"{address} has columns whose names differ in upper and lower case only: {', '.join(twice)}.",
+            "Rename one of them where the file is written.",
+            path=address,
+        )
+
+
+def quoted(name: str) -> str:
+    """A field's name as Spark's DDL needs it: bare where that is safe, else in backticks."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else "`" + name.replace("`", "``") + "`"

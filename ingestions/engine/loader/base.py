@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from autoloader.lib.errors import TransientError
-from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import AttemptState, Entry
+from ingestions.engine.schema import types
+from ingestions.engine.schema.diff import Change
+from ingestions.engine.schema.policy import Finding, Policy
 
 #: columns that we add, in this order, after the feed's own.
 SOURCE_FILE = "_source_file"
@@ -47,6 +49,11 @@ class Column:
     name: str
     type: str
     required: bool = False
+
+
+def fields_of(columns: Sequence[Column]) -> tuple[types.Field, ...]:
+    """The columns with their types parsed."""
+    return tuple(types.Field(column.name, types.parse(column.type)) for column in columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,12 @@ class FileCount:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Counts of a staged batch. ``unknown``: names that the files have and the table has not, with an inferred
-    type each; their values stand in ``_rescued_data`` of the staged rows.
+    """Counts of a staged batch. ``findings``: what the table has not, or cannot hold, as far as the policy acts on it
+    (the batch cannot be published then); the values stand in ``_rescued_data`` of the staged rows.
     """
 
     files: Mapping[str, FileCount]  # by ledger address; a file without rows is missing
-    unknown: tuple[Column, ...] = ()
+    findings: tuple[Finding, ...] = ()
     detail: Mapping[str, object] = field(default_factory=dict)
     #: rows of earlier batches that stay, per (``_batch_id``, ``_source_file``); ``None``: all of them do.
     left: Mapping[tuple[str, str], int] | None = None
@@ -154,8 +161,21 @@ class TableLoader(Protocol):
     def add_columns(self, columns: Sequence[Column]) -> tuple[str, ...]:
         """ALTER TABLE for those that are missing; the DDL that ran. Repeatable."""
 
-    def missing(self, shapes: Sequence[Shape], table: TableState) -> tuple[str, ...]:
-        """Names that these shapes have (CSV header, Parquet schema) and the table has not."""
+    def headers(self, entries: Sequence[Entry], table: TableState) -> tuple[Finding, ...]:
+        """What the first bytes of these files (CSV header, Parquet schema) show that the table has not; a header of
+        text has no types."""
+
+    def alter(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        """ALTER TABLE for those of the changes that the table needs yet; the DDL that ran. Repeatable."""
+
+    def altering(self, changes: Sequence[Change], table: TableState) -> tuple[str, ...]:
+        """The DDL that :meth:`alter` would run."""
+
+    def follow(self, policy: Policy) -> None:
+        """By what the next batch is written and audited; until then it is the configuration's mode."""
+
+    def dropped(self, entries: Sequence[Entry]) -> Mapping[tuple[str, str], int]:
+        """Values that are left out of these files, per (address, name)."""
 
     def open_branch(self, branch: str) -> int | None:
         """Refreshes the table, creates the branch on main's head and returns that snapshot's id."""

@@ -7,7 +7,7 @@ null. A cast that succeeds is not enough: Spark reads ``5d`` as a number, cuts n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pyspark.sql.connect.functions as F
 
 from autoloader.lib.errors import ConfigError
+from ingestions.engine.loader.forms import Forms
 from ingestions.engine.schema import types
 
 Expression = Any  # a Column of Spark Connect; PySpark ships no types that hold for it
@@ -74,9 +75,10 @@ class Converter:
     """``zone_shifts``: the session's zone skips hours, so local times have to be checked. ``end``: a word that no file
     contains; it proves that a JSON text was read to its end."""
 
-    def __init__(self, *, zone_shifts: bool, end: str) -> None:
+    def __init__(self, *, zone_shifts: bool, end: str, forms: Forms | None = None) -> None:
         self.zone_shifts = zone_shifts
         self.end = end
+        self.forms = forms or Forms()
 
     def convert(self, text: Expression, type_: types.Type, *, strict: bool = False) -> Conversion:
         """``strict`` is for guessing types: ``1.0`` is then no bigint, though it could be stored as one."""
@@ -121,6 +123,25 @@ class Converter:
         bare = F.regexp_replace(text, f'"?{self.end}([0-9.eE+-]*+)"?', "$1")
         return F.when(F.contains(text, F.lit(self.end)), bare).otherwise(text)
 
+    def records(self, text: Expression, keys: Sequence[str]) -> Expression:
+        """The array of records below these keys of a JSON document, each as text; null where there is none, or where
+        the text is no whole document."""
+        inner = "array<string>"
+        for key in reversed(keys):
+            inner = f"struct<{types.quoted(key)}:{inner}>"
+        inner = f"{inner.removesuffix('>')},{types.quoted(self.end)}:string>"
+        tail = f',{{"{self.end}":"{self.end}"}}]'
+        whole = F.from_json(F.concat(F.lit("["), self._marked(text), F.lit(tail)), f"array<{inner}>")
+
+        def found(items: Expression) -> Expression:
+            value = F.get(items, F.lit(0))
+            for key in keys:
+                value = value[key]
+            whole = (F.size(items) == 2) & (F.get(items, F.lit(1))[self.end] == self.end)
+            return F.when(whole, F.transform(value, self._unmarked))
+
+        return let(whole, found)
+
     # scalars
 
     def scalar(self, text: Expression, type_: types.Type, *, strict: bool = False) -> Expression:
@@ -128,18 +149,22 @@ class Converter:
             return text
         trimmed = F.trim(text)
         if isinstance(type_, types.Decimal):
-            return _decimal(trimmed, type_)
+            return _decimal(self.forms.number(trimmed), type_)
         match str(type_):
             case "boolean":
                 return F.when(F.lower(trimmed).isin("true", "false"), trimmed.cast("boolean"))
             case "tinyint" | "smallint" | "int" | "bigint" as name:
-                return _integer(trimmed, name, strict)
+                return _integer(self.forms.number(trimmed), name, strict)
             case "float" | "double" as name:
-                return _floating(trimmed, name)
+                return _floating(self.forms.number(trimmed), name)
+            case "date" if self.forms.date:
+                return F.to_date(trimmed, self.forms.date)
             case "date":
                 return F.when(trimmed.rlike(_DATE), trimmed.cast("date"))
             case "timestamp":
                 return self._timestamp(trimmed)
+            case "timestamp_ntz" if self.forms.timestamp:
+                return F.lit(None).cast("timestamp_ntz") if self.forms.zoned else self._clock(trimmed)
             case "timestamp_ntz":
                 return F.when(trimmed.rlike(f"^{_LOCAL}$"), trimmed.cast("timestamp_ntz"))
             case "binary":
@@ -147,7 +172,14 @@ class Converter:
             case name:
                 return F.lit(None).cast(name)
 
+    def _clock(self, text: Expression) -> Expression:
+        return F.to_timestamp_ntz(text, F.lit(self.forms.timestamp))
+
     def _timestamp(self, text: Expression) -> Expression:
+        if self.forms.timestamp:
+            value = F.to_timestamp(text, self.forms.timestamp)
+            moved = self.zone_shifts and not self.forms.zoned
+            return F.when(value.cast("timestamp_ntz") == self._clock(text), value) if moved else value
         value = text.cast("timestamp")
         local = text.rlike(f"^{_LOCAL}$")
         if self.zone_shifts:

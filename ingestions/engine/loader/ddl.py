@@ -12,6 +12,7 @@ from ingestions.engine.config import Destination
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column
 from ingestions.engine.loader.sql import identifier, literal
 from ingestions.engine.schema import types
+from ingestions.engine.schema.diff import Change, Kind
 
 _TRANSFORM = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 _SORT = re.compile(
@@ -60,6 +61,17 @@ def create_namespace(destination: Destination) -> str:
 
 def add_columns(destination: Destination, columns: Sequence[Column]) -> str:
     return f"ALTER TABLE {table_name(destination)} ADD COLUMNS ({definitions(columns)})"
+
+
+def changes(destination: Destination, wanted: Sequence[Change]) -> tuple[str, ...]:
+    """``ALTER TABLE`` statements: one for all fields that are new, one for each that becomes wider."""
+    table = table_name(destination)
+    added = [f"{identifier(*each.path)} {each.type}" for each in wanted if each.kind is Kind.ADDED]
+    wider = [each for each in wanted if each.kind is Kind.WIDENED]
+    return (
+        *([f"ALTER TABLE {table} ADD COLUMNS ({', '.join(added)})"] if added else []),
+        *(f"ALTER TABLE {table} ALTER COLUMN {identifier(*each.path)} TYPE {each.type}" for each in wider),
+    )
 
 
 def write_order(destination: Destination, columns: Sequence[Column]) -> str | None:

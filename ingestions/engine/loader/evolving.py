@@ -11,25 +11,32 @@ from autoloader.lib.errors import FatalError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
-from ingestions.engine.loader import ddl, trial
+from ingestions.engine.loader import ddl, observing, trial
 from ingestions.engine.loader.base import (
     DROP_TAG,
     METADATA_COLUMNS,
     Column,
     TableState,
     Trial,
+    fields_of,
 )
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
+from ingestions.engine.loader.forms import Forms
+from ingestions.engine.loader.from_path import with_path
 from ingestions.engine.loader.infer import Inference
-from ingestions.engine.loader.matching import Rules, is_reserved, unmatched
+from ingestions.engine.loader.matching import Rules, is_reserved
 from ingestions.engine.loader.readers import Readers
-from ingestions.engine.loader.rows import table_rows
+from ingestions.engine.loader.rows import RawFrame, table_rows
 from ingestions.engine.loader.snapshots import History
 from ingestions.engine.loader.table import IcebergTable
-from ingestions.engine.schema import types
+from ingestions.engine.schema import hints, types
+from ingestions.engine.schema.diff import Change, still_open
+from ingestions.engine.schema.path_columns import PathColumns, guessed
+from ingestions.engine.schema.policy import Finding, Mode, Policy
 from ingestions.engine.sources.base import SparkAccess
+from ingestions.engine.sources.location import locate
 
 #: a batch of many shapes is written by at most one task for so many bytes of input, so that it makes few files.
 BYTES_PER_TASK = 32 * 1024**2
@@ -43,9 +50,16 @@ class EvolvingTable(IcebergTable):
     ) -> None:
         super().__init__(spark, config, access)
         self.maker = maker
-        self.rules = Rules.of(config.format.columns, config.format.schema_.hints)
+        self.rules = Rules.of(config.format.columns)
+        self.paths = PathColumns.of(config.format.path_columns, locate(config.source).base)
         self.readers = Readers(spark, config, access, self.rules, weigh)
-        self.converter = Converter(zone_shifts=config.format.timezone.upper() != "UTC", end=uuid.uuid4().hex)
+        self.converter = Converter(
+            zone_shifts=config.format.timezone.upper() != "UTC",
+            end=uuid.uuid4().hex,
+            forms=Forms.of(config.format.options),
+        )
+        schema = config.format.schema_
+        self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen
 
     def state(self, *, counted: bool = True) -> TableState | None:
@@ -102,6 +116,43 @@ class EvolvingTable(IcebergTable):
         wanted += [Column(name, type_) for name, type_ in METADATA_COLUMNS]
         return [column for column in wanted if column.name.lower() not in known]
 
+    def follow(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def headers(self, entries: Sequence[Entry], table: TableState) -> tuple[Finding, ...]:
+        return observing.in_headers(entries, fields_of(table.columns), self.rules, self._of_paths(entries))
+
+    def _of_paths(self, entries: Sequence[Entry]) -> dict[str, dict[str, str | None]]:
+        """Address → name → text of the columns that stand in it."""
+        if self.paths is None:
+            return {}
+        return {entry.file.address: self.paths.values(entry.file.address) for entry in entries}
+
+    def altering(self, changes: Sequence[Change], table: TableState) -> tuple[str, ...]:
+        return self._altering(changes, table.columns)
+
+    def _altering(self, changes: Sequence[Change], columns: Sequence[Column]) -> tuple[str, ...]:
+        there = fields_of(columns)
+        wanted = [each for each in changes if still_open(each, there) and not is_reserved(each.path[0])]
+        return ddl.changes(self.destination, wanted)
+
+    def alter(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        def run() -> tuple[str, ...]:
+            self.refresh()
+            statements = self._altering(changes, self.columns())
+            for statement in statements:
+                self.spark.sql(statement)
+            return statements
+
+        return self.committed(run, f"changing the columns of {self.destination.key}")
+
+    def dropped(self, entries: Sequence[Entry]) -> Mapping[tuple[str, str], int]:
+        addresses = [entry.file.address for entry in entries]
+        try:
+            return observing.dropped(self, entries)
+        except Exception as error:
+            raise self.read_failed(error, addresses, "counting what is left out") from error
+
     def add_columns(self, columns: Sequence[Column]) -> tuple[str, ...]:
         def run() -> tuple[str, ...]:
             self.refresh()
@@ -148,35 +199,43 @@ class EvolvingTable(IcebergTable):
         )
         return {name: count for name, count in rows[0].asDict().items() if count}
 
-    def missing(self, shapes: Sequence[Shape], table: TableState) -> tuple[str, ...]:
-        names = (column.name for shape in shapes for column in shape.columns)
-        return unmatched(names, table.columns, self.rules)
-
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         schema = self.config.format.schema_
+        order = self.config.format.column_order
         if only is None and schema.inference == "manual" and schema.schema_json_:
-            return tuple(Column(field.name, str(field.type)) for field in types.parse_columns(schema.schema_json_))
-        found = self._inferred(entries)
-        fixed = {name: str(types.storable(types.parse(text))) for name, text in self.rules.types.items()}
-        if only is None:
-            lower = {column.name.lower() for column in found}
-            found += [Column(name, type_) for name, type_ in fixed.items() if name.lower() not in lower]
-        else:
+            return _columns(hints.in_order(types.parse_columns(schema.schema_json_), order))
+        found: Sequence[types.Field] = fields_of(self._inferred(entries))
+        if only is not None:
             wanted = {name.lower() for name in only}
-            found = [column for column in found if column.name.lower() in wanted]
-        return tuple(Column(column.name, fixed.get(column.name, column.type)) for column in found)
+            found = [field for field in found if field.name.lower() in wanted]
+        given = {name: types.storable(types.parse(text)) for name, text in schema.hints.items()}
+        found = hints.hinted(found, given, complete=only is None)
+        lower = {name.lower(): types.storable(type_) for name, type_ in self.rules.types.items()}
+        found = [types.Field(field.name, lower.get(field.name.lower(), field.type)) for field in found]
+        if only is not None:
+            return _columns(found)
+        known = {field.name.lower() for field in found}
+        found += [types.Field(name, lower[name.lower()]) for name in self.rules.types if name.lower() not in known]
+        return _columns(hints.in_order(found, order))
 
     def _inferred(self, entries: Sequence[Entry]) -> list[Column]:
         addresses = [entry.file.address for entry in entries]
         try:
-            guessed = Inference(self.readers, self.converter).columns(entries)
+            seen = Inference(self.readers, self.converter, self.config.format.schema_).columns(entries)
         except Exception as error:
             raise self.read_failed(error, addresses, "inferring the columns' types") from error
         columns: dict[str, Column] = {}
-        for name, type_ in guessed.items():
+        for name, type_ in seen.items():
             target = self.rules.target(name)
             if target and not is_reserved(target):
                 columns.setdefault(target.lower(), Column(target, str(type_)))
+        texts: dict[str, list[str | None]] = {}
+        for found in self._of_paths(entries).values():
+            for name, text in found.items():
+                texts.setdefault(self.rules.target(name) or "", []).append(text)
+        for name, given in texts.items():
+            if not is_reserved(name):
+                columns.setdefault(name.lower(), Column(name, str(guessed(given))))
         return list(columns.values())
 
     def drop_table(self) -> None:
@@ -198,20 +257,32 @@ class EvolvingTable(IcebergTable):
     ) -> tuple[Any, tuple[Column, ...]]:
         """The rows of these files as a frame with exactly the table's columns, and those columns."""
         columns = self.columns() if columns is None else columns
-        groups: dict[Shape, list[str]] = {}
-        for entry in entries:
-            if entry.shape is None:
-                raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
-            groups.setdefault(entry.shape, []).append(entry.file.address)
-        frames = [
-            table_rows(self.readers.raw_frame(shape, files, columns, self.converter), columns, batch_id, self.converter)
-            for shape, files in groups.items()
-        ]
+        raws = self.raw_frames(entries, columns)
+        if self.policy.drops:
+            raws = [raw.without_extra() for raw in raws]
+        frames = [table_rows(raw, columns, batch_id, self.converter) for raw in raws]
         rows = _union(frames)
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
             rows = rows.coalesce(max(2, -(-size // BYTES_PER_TASK)))
         return rows, columns
+
+    def raw_frames(self, entries: Sequence[Entry], columns: Sequence[Column]) -> list[RawFrame]:
+        """The files as they are, those of one shape in one frame."""
+        groups: dict[Shape, list[str]] = {}
+        for entry in entries:
+            if entry.shape is None:
+                raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
+            groups.setdefault(entry.shape, []).append(entry.file.address)
+        raws = []
+        for shape, files in groups.items():
+            raw = self.readers.raw_frame(shape, files, columns, self.converter)
+            raws.append(raw if self.paths is None else with_path(raw, files, columns, self.paths, self.rules))
+        return raws
+
+
+def _columns(fields: Sequence[types.Field]) -> tuple[Column, ...]:
+    return tuple(Column(field.name, str(field.type)) for field in fields)
 
 
 def _union(frames: list[Any]) -> Any:

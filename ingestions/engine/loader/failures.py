@@ -9,7 +9,7 @@ from autoloader.lib.errors import AutoloaderError, FatalError, FileError, StaleS
 from autoloader.lib.spark_errors import error_class, is_spark_error, short_message, translate
 from ingestions.engine.loader.base import LostRace
 from ingestions.engine.loader.paths import named_in
-from ingestions.engine.loader.rows import LOST, MISSING
+from ingestions.engine.loader.rows import LOST, MISSING, NO_RECORDS
 from ingestions.engine.sources.base import SparkAccess
 
 
@@ -81,6 +81,14 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
                 path=address,
             )
         return translated
+    if NO_RECORDS in text:
+        address = address or _after(NO_RECORDS, text)
+        return FileError(
+            "records_missing",
+            f"{address} has no records where format.options.records_path says, or is no whole JSON document.",
+            "Correct the path, leave the file out with a pattern, or upload it again.",
+            path=address,
+        )
     if address and _is_corrupt(class_, text):
         return FileError(
             "file_unreadable",

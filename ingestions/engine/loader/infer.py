@@ -13,15 +13,16 @@ from typing import Any
 import pyspark.sql.connect.functions as F
 
 from autoloader.lib.spark_errors import error_class
+from ingestions.engine import config
+from ingestions.engine.formats.options import records_path
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
+from ingestions.engine.loader import csv_rows, typed_rows, xml_rows
 from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.sql import identifier
 from ingestions.engine.schema import types
 
-MAX_FILES = 32
-MAX_BYTES = 256 * 1024**2
 MAX_ROWS = 200_000
 MAX_KEYS = 5_000
 FIT = 0.99
@@ -30,7 +31,7 @@ _CANDIDATES = (types.BOOLEAN, types.BIGINT, types.DOUBLE, types.DATE, types.TIME
 _WIDE = types.Decimal(38, 18)
 
 
-def sample(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
+def sample(entries: Sequence[Entry], limits: config.Schema) -> dict[Shape, list[str]]:
     """Addresses by shape, every shape with at least one file, then more of each while they fit the bounds."""
     by_shape: dict[Shape, list[Entry]] = {}
     for entry in entries:
@@ -43,33 +44,54 @@ def sample(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
     longest = max((len(group) for group in by_shape.values()), default=0)
     for at in range(1, longest):
         for shape, group in by_shape.items():
-            if at < len(group) and files < MAX_FILES and size + group[at].file.size_bytes <= MAX_BYTES:
+            more = size + group[at].file.size_bytes if at < len(group) else limits.sample_bytes + 1
+            if files < limits.sample_files and more <= limits.sample_bytes:
                 taken[shape].append(group[at])
-                files, size = files + 1, size + group[at].file.size_bytes
+                files, size = files + 1, more
     return {shape: [entry.file.address for entry in group] for shape, group in taken.items()}
 
 
 class Inference:
-    def __init__(self, readers: Readers, converter: Converter) -> None:
+    def __init__(self, readers: Readers, converter: Converter, limits: config.Schema) -> None:
         self.readers = readers
         self.converter = converter
+        self.limits = limits
 
     def columns(self, entries: Sequence[Entry]) -> dict[str, types.Type]:
         """File's name → type, in order of first appearance; names that differ in case only are one column."""
-        groups = sample(entries)
+        groups = sample(entries, self.limits)
         found: dict[str, types.Type] = {}
         texts = {shape: files for shape, files in groups.items() if shape.format == "csv"}
         _merge(found, self._csv(texts) if texts else {})
         for shape, files in groups.items():
-            if shape.format == "json":
-                _merge(found, self._json(shape, files))
-            elif shape.format != "csv":
-                _merge(found, self._typed(files[:1]))
+            match shape.format:
+                case "csv":
+                    continue
+                case "json":
+                    _merge(found, self._json(shape, files))
+                case "xml":
+                    _merge(found, self._xml(shape, files))
+                case "text":
+                    _merge(found, {"value": types.STRING})
+                case _:
+                    _merge(found, self._typed(shape, files[:1]))
         return {name: types.storable(type_) for name, type_ in found.items()}
 
-    def _typed(self, files: Sequence[str]) -> dict[str, types.Type]:
-        schema = self.readers.load("parquet", files).schema
-        return {field.name: field.type for field in _fields(schema)}
+    def _typed(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
+        return {source.name: source.type for source in typed_rows.load(self.readers, shape, files)[1]}
+
+    # xml
+
+    def _xml(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
+        fields = xml_rows.shapes(self.readers, shape, files, self.converter)
+        texts = xml_rows.texts(self.readers, shape, files, fields, self.converter).limit(MAX_ROWS)
+        leaves = [
+            _named(path, values)
+            for at, field in enumerate(fields)
+            for path, values in xml_rows.leaves(F.col(f"c{at}"), field.type, (field.name,))
+        ]
+        known = self._fits(texts.select(F.inline(F.flatten(F.array(*leaves))))) if leaves else {}
+        return {field.name: types.shallow(xml_rows.typed(field.type, (field.name,), known)) for field in fields}
 
     # csv
 
@@ -78,7 +100,7 @@ class Inference:
         frames = []
         for shape, files in groups.items():
             names = [spelling.setdefault(column.name.lower(), column.name) for column in shape.columns]
-            texts = self.readers.csv_texts(shape, files).limit(MAX_ROWS)
+            texts = csv_rows.texts(self.readers, shape, files).limit(MAX_ROWS)
             pairs = F.array(
                 *(F.struct(F.lit(name).alias("name"), F.col(f"c{at}").alias("text")) for at, name in enumerate(names))
             )
@@ -93,8 +115,9 @@ class Inference:
             F.count(self.converter.scalar(text, candidate, strict=True)).alias(str(candidate))
             for candidate in _CANDIDATES
         ]
-        plain = F.regexp_extract(F.trim(text), r"^-?(?:0|[1-9][0-9]*)\.([0-9]+)$", 1)
-        whole = F.regexp_extract(F.trim(text), r"^-?(0|[1-9][0-9]*)(?:\.[0-9]+)?$", 1)
+        number = self.converter.forms.number(F.trim(text))
+        plain = F.regexp_extract(number, r"^-?(?:0|[1-9][0-9]*)\.([0-9]+)$", 1)
+        whole = F.regexp_extract(number, r"^-?(0|[1-9][0-9]*)(?:\.[0-9]+)?$", 1)
         moment = F.coalesce(
             self.converter.scalar(text, types.TIMESTAMP), self.converter.scalar(text, types.DATE).cast("timestamp")
         )
@@ -111,7 +134,7 @@ class Inference:
             )
             .collect()
         )
-        return {row["name"]: _narrowest(row.asDict()) for row in rows}
+        return {row["name"]: self._narrowest(row.asDict()) for row in rows}
 
     # json
 
@@ -130,20 +153,30 @@ class Inference:
         return [row["key"] for row in rows]
 
     def _guessed(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
+        encoding, multiline = shape.option("encoding", "UTF-8"), shape.option("multiline", "false")
+        lines: dict[str, Any] = {}
+        if encoding != "UTF-8" and multiline == "false":
+            if encoding.startswith(("UTF-16", "UTF-32")):  # Spark reads no lines of these: nested values stay text
+                return {}
+            lines = {"lineSep": "\n"}
         try:
-            seen = self.readers.load(
+            seen = self.readers.load_shape(
                 "json",
+                shape,
                 files,
-                multiLine=shape.option("multiline", "false"),
-                encoding=shape.option("encoding", "UTF-8"),
+                multiLine=multiline,
+                encoding=encoding,
                 columnNameOfCorruptRecord=self.converter.end,
                 mode="PERMISSIVE",
+                **lines,
             ).schema
         except Exception as error:
             if error_class(error) == "COLUMN_ALREADY_EXISTS":  # a record with a key twice: nested values stay text
                 return {}
             raise
-        return {field.name: types.shallow(field.type) for field in _fields(seen)}
+        record = _below(types.Struct(typed_rows.fields_of(seen.jsonValue())), records_path(self.readers.options))
+        fields = record.fields if isinstance(record, types.Struct) else ()
+        return {field.name: types.shallow(field.type) for field in fields}
 
     def _tokens(self, records: Any, names: Sequence[str]) -> dict[str, types.Type]:
         """For keys that Spark calls text: text throughout, moments in ISO form, or numbers with a few strays.
@@ -184,40 +217,34 @@ class Inference:
             )
             .collect()
         )
-        return {row["name"]: _narrowest(row.asDict()) for row in rows}
+        return {row["name"]: self._narrowest(row.asDict()) for row in rows}
+
+    def _narrowest(self, row: Mapping[str, Any]) -> types.Type:
+        enough, forms = row["given"] * FIT, self.converter.forms
+        # digits alone are a date where that is how this feed writes dates
+        first = [types.DATE] * bool(forms.date) + [types.TIMESTAMP] * bool(forms.timestamp)
+        for candidate in (*first, *_CANDIDATES[:4]):
+            if row[str(candidate)] >= enough:
+                return candidate
+        if row["moment"] >= enough:
+            return types.TIMESTAMP
+        if row["digits"] >= enough:
+            fraction = row["fraction"] or 0
+            if fraction > 0 and row["whole"] + fraction <= types.MAX_PRECISION:
+                return types.Decimal(types.MAX_PRECISION, fraction)
+        return types.STRING
 
 
-def _narrowest(row: Mapping[str, Any]) -> types.Type:
-    enough = row["given"] * FIT
-    for candidate in _CANDIDATES[:4]:
-        if row[str(candidate)] >= enough:
-            return candidate
-    if row["moment"] >= enough:
-        return types.TIMESTAMP
-    if row["digits"] >= enough:
-        fraction = row["fraction"] or 0
-        if fraction > 0 and row["whole"] + fraction <= types.MAX_PRECISION:
-            return types.Decimal(types.MAX_PRECISION, fraction)
-    return types.STRING
+def _named(name: str, texts: Any) -> Any:
+    return F.transform(texts, lambda text: F.struct(F.lit(name).alias("name"), text.alias("text")))
 
 
-def _fields(schema: Any) -> tuple[types.Field, ...]:
-    parsed = types.from_json(_known(schema.jsonValue()))
-    return parsed.fields if isinstance(parsed, types.Struct) else ()
-
-
-def _known(value: Any) -> Any:
-    """Spark's JSON form of a schema with types that no Iceberg table holds (``void``, intervals) as text."""
-    if isinstance(value, str):
-        return value if value not in ("void", "null") and "interval" not in value and value != "variant" else "string"
-    if isinstance(value, list):
-        return [_known(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _known(each) if key in _TYPE_KEYS else each for key, each in value.items()}
-    return value
-
-
-_TYPE_KEYS = frozenset({"type", "fields", "elementType", "keyType", "valueType"})
+def _below(schema: types.Type, keys: Sequence[str]) -> types.Type:
+    """What the records have that stand below these keys of a document."""
+    for key in keys:
+        fields = schema.fields if isinstance(schema, types.Struct) else ()
+        schema = next((field.type for field in fields if field.name == key), types.STRING)
+    return schema.element if keys and isinstance(schema, types.Array) else schema
 
 
 def _merge(into: dict[str, types.Type], more: Mapping[str, types.Type]) -> None:

@@ -7,18 +7,17 @@ written by one attempt only, and main moves only if it stands where the branch b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyspark.sql.connect.functions as F
 
-from autoloader.lib.errors import FatalError, ValueLost
+from autoloader.lib.errors import AutoloaderError, FatalError, ValueLost
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import AttemptState, Entry
-from ingestions.engine.loader import counts
+from ingestions.engine.loader import counts, observing
 from ingestions.engine.loader.base import (
     BATCH_ID,
-    RESCUED_DATA,
     SNAPSHOT_ATTEMPT,
     SNAPSHOT_BATCH,
     SOURCE_FILE,
@@ -32,17 +31,14 @@ from ingestions.engine.loader.base import (
 from ingestions.engine.loader.evolving import EvolvingTable
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
-from ingestions.engine.loader.matching import is_reserved, unmatched
 from ingestions.engine.loader.merge import Merge
 from ingestions.engine.loader.overwrite import Overwrite
-from ingestions.engine.loader.rows import CORRUPT_RECORD, FILE_PATH
 from ingestions.engine.loader.snapshots import BrokenChain, History
 from ingestions.engine.loader.sql import identifier, literal
 from ingestions.engine.loader.staging import StagingTable
+from ingestions.engine.planner import in_parts
+from ingestions.engine.schema.policy import Mode
 from ingestions.engine.sources.base import SparkAccess
-
-#: so many new names a batch are looked at; a feed whose keys are data would ask for a column each.
-MAX_UNKNOWN = 1000
 
 
 class SparkTableLoader(EvolvingTable):
@@ -60,6 +56,9 @@ class SparkTableLoader(EvolvingTable):
     ) -> None:
         super().__init__(spark, config, access, weigh, maker)
         self.session_id = session_id
+        schema = config.format.schema_
+        #: whether a batch is all that a run has found, however much that is.
+        self.at_once = Mode.of(schema.evolution_mode, schema.evolution_enabled) is Mode.FAIL
         self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
 
@@ -107,8 +106,9 @@ class SparkTableLoader(EvolvingTable):
         mode = self.mode()
         if mode is not None:
             return mode.stage(entries, batch_id, attempt)
-        rows, columns = self.frame(entries, batch_id)
-        self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
+        for part in in_parts(entries, self.config.limits) if self.at_once else [entries]:
+            rows, columns = self.frame(part, batch_id)
+            self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
         staged = self._staged(batch_id, attempt)
         if staged.snapshot_id is None:
             self._check_silent(entries)
@@ -142,15 +142,14 @@ class SparkTableLoader(EvolvingTable):
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
             raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was just staged.")
-        summary = head.summary
-        if not int(summary.get("added-records", 0)):
+        parts = [each.summary for each in history.snapshots.values() if each.attempt == attempt.branch]
+
+        def total(name: str) -> int:
+            return sum(int(summary.get(name, 0)) for summary in parts)
+
+        if not total("added-records"):
             return Staged(None)
-        return Staged(
-            head.id,
-            int(summary["added-records"]),
-            int(summary.get("added-files-size", 0)),
-            int(summary.get("added-data-files", 0)),
-        )
+        return Staged(head.id, total("added-records"), total("added-files-size"), total("added-data-files"))
 
     def _check_silent(self, entries: Sequence[Entry]) -> None:
         """Files of which no row arrived: read by their paths they must have none, and be there. A folder's listing
@@ -176,7 +175,8 @@ class SparkTableLoader(EvolvingTable):
             try:
                 added = mode.added(attempt, entries) if mode else self._added(staged, attempt)
                 by_file = counts.by_file(added)
-                asked = self._asked(added, entries) if any(each.rescued_rows for each in by_file.values()) else {}
+                rescued = any(each.rescued_rows for each in by_file.values())
+                keys = observing.rescued_keys(self, added) if rescued else {}
             except Exception as error:
                 raise commit_failure(error, "auditing the staged batch") from error
         rows = sum(count.rows for count in by_file.values())
@@ -189,12 +189,12 @@ class SparkTableLoader(EvolvingTable):
                 "Nothing was published.",
             )
         self._check_silent([entry for entry in entries if entry.file.address not in by_file])
-        unknown = self._unknown(asked, entries)
-        detail = {"unknown_keys": len(asked)} if asked else {}
-        if mode is None or unknown:
-            return Audit(by_file, unknown, detail)
         try:
-            return mode.audited(Audit(by_file, unknown, detail), attempt)
+            findings = observing.in_rows(self, added, keys, entries) if keys else ()
+            audit = Audit(by_file, findings, {"unknown_keys": len(keys)} if keys else {})
+            return audit if mode is None or findings else mode.audited(audit, attempt)
+        except AutoloaderError:
+            raise
         except Exception as error:
             raise commit_failure(error, "auditing the staged batch") from error
 
@@ -227,32 +227,6 @@ class SparkTableLoader(EvolvingTable):
             reader = reader.option("start-snapshot-id", str(attempt.base_snapshot_id))
             return reader.table(self.table)
         return self.spark.table(self.branch(attempt.branch))
-
-    def _asked(self, added: Any, entries: Sequence[Entry]) -> dict[str, str]:
-        """Names in ``_rescued_data`` that are no column of the table → one file that has it."""
-        known = {column.name.lower() for column in self.columns()}
-        keys = added.where(F.col(RESCUED_DATA).isNotNull()).select(
-            F.explode(F.json_object_keys(F.col(RESCUED_DATA))).alias("key"), F.col(SOURCE_FILE).alias("file")
-        )
-        rows = (
-            keys.where(~F.lower("key").isin(*known, CORRUPT_RECORD, FILE_PATH))
-            .groupBy("key")
-            .agg(F.count(F.lit(1)).alias("rows"), F.min("file").alias("file"))
-            .orderBy(F.desc("rows"), "key")
-            .limit(MAX_UNKNOWN)
-            .collect()
-        )
-        return {row["key"]: row["file"] for row in rows if not is_reserved(row["key"])}
-
-    def _unknown(self, asked: Mapping[str, str], entries: Sequence[Entry]) -> tuple[Column, ...]:
-        if not asked:
-            return ()
-        names = unmatched(asked, self.columns(), self.rules)
-        schema = self.config.format.schema_
-        if not schema.evolution_enabled or schema.evolution_mode in ("none", "rescue"):
-            return tuple(Column(name, "string") for name in names)
-        files = set(asked.values())
-        return self.infer([entry for entry in entries if entry.file.address in files], names)
 
     def publish(self, attempt: AttemptState, staged: Staged) -> None:
         if staged.snapshot_id is None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ingestions.engine.config import ColumnRule
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column
+from ingestions.engine.schema import types
 
 OURS = frozenset(name for name, _ in METADATA_COLUMNS)
 #: columns that Iceberg adds to every table; a table with one of its own by that name cannot be read back.
@@ -27,8 +29,8 @@ ICEBERG = frozenset(
 
 
 def is_reserved(name: str) -> bool:
-    """Names that no column of a feed may have; their values go to ``_rescued_data``."""
-    return name.lower() in OURS or name.lower() in ICEBERG
+    """Names that no column of a feed may have, a blank one among them; their values go to ``_rescued_data``."""
+    return name.lower() in OURS or name.lower() in ICEBERG or not name.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,14 @@ class Rules:
 
     renamed: Mapping[str, str] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
-    types: Mapping[str, str] = field(default_factory=dict)  # by the table's name
+    types: Mapping[str, types.Type] = field(default_factory=dict)  # by the table's name
 
     @classmethod
-    def of(cls, rules: Iterable[ColumnRule], hints: Mapping[str, str]) -> Rules:
+    def of(cls, rules: Iterable[ColumnRule]) -> Rules:
         kept = list(rules)
         renamed = {rule.from_: rule.to for rule in kept if rule.to and not rule.drop}
-        types = {rule.to or rule.from_: rule.type for rule in kept if rule.type and not rule.drop}
-        return cls(renamed, frozenset(rule.from_ for rule in kept if rule.drop), {**hints, **types})
+        retyped = {rule.to or rule.from_: types.parse(rule.type) for rule in kept if rule.type and not rule.drop}
+        return cls(renamed, frozenset(rule.from_ for rule in kept if rule.drop), retyped)
 
     def target(self, name: str) -> str | None:
         """The table's name for a file's name; ``None`` when the column is dropped."""
@@ -76,7 +78,12 @@ def match(names: Sequence[str], columns: Sequence[Column], rules: Rules) -> dict
     return dict(sorted(found.items()))
 
 
-def unmatched(names: Iterable[str], columns: Sequence[Column], rules: Rules) -> tuple[str, ...]:
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def unmatched(names: Iterable[str], columns: Iterable[Named], rules: Rules) -> tuple[str, ...]:
     """The table's names that these file names ask for and the table has not, first spelling first."""
     known = {column.name.lower() for column in columns}
     fresh: dict[str, str] = {}

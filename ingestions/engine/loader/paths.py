@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pyspark.sql.connect.functions as F
 
@@ -20,6 +20,8 @@ READ_OPTIONS = {
 }
 
 
+#: where files stand whose own names would have Spark unpack them wrongly.
+LINKS = "viewfs://autoloader/"
 #: every path is a pattern to Spark, and an address a plain name. A path whose patterns are all escaped is opened as it
 #: is, without a look at its neighbours.
 _PATTERN = re.compile(r"[\\{}\[\]*?]")
@@ -70,6 +72,30 @@ def left_out(name: str) -> bool:
     return name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_")
 
 
+def link_path(address: str, ending: str) -> str:
+    """A name of the file that Spark unpacks as its ``ending`` says; it holds the address."""
+    return f"{LINKS}{address.encode().hex()}{ending}"
+
+
+def link_options(addresses: Iterable[str], ending: str, access: SparkAccess) -> dict[str, str]:
+    """Reader options with which Hadoop's view file system shows these files under :func:`link_path`. It keeps nothing:
+    each reader brings its own links, and the stores behind them are opened as ever."""
+    mount = "fs.viewfs.mounttable.autoloader.link./"
+    return {
+        "fs.viewfs.impl.disable.cache": "true",
+        "fs.viewfs.enable.inner.cache": "false",
+        **{
+            mount + link_path(address, ending).removeprefix(LINKS): _link_target(address, access)
+            for address in addresses
+        },
+    }
+
+
+def _link_target(address: str, access: SparkAccess) -> str:
+    scheme, _, rest = address.partition("://")
+    return f"{access.scheme if scheme == access.ledger_scheme else scheme}://{quote(rest)}"
+
+
 def ledger_address(path: str, access: SparkAccess) -> str:
     """The address of a path as Spark writes it (URL-encoded, alias scheme, ``file:/``)."""
     return _ledger_form(unquote(path) if "%" in path else path, access)
@@ -86,8 +112,13 @@ def source_file(path: Any, access: SparkAccess) -> Any:
     plain = F.when(F.contains(path, F.lit("%")), F.url_decode(F.replace(path, F.lit("+"), F.lit("%2B")))).otherwise(
         path
     )
+    shown = F.decode(F.unhex(F.regexp_extract(path, f"^{LINKS}([0-9a-f]+)", 1)), "UTF-8")
     start = f"{access.ledger_scheme}://" + ("/" if access.ledger_scheme == "file" else "")
-    return F.regexp_replace(plain, f"^{re.escape(access.scheme)}:/+", start)
+    usual = f"{access.scheme}://" + ("/" if access.scheme == "file" else "")
+    other = F.regexp_replace(plain, f"^{re.escape(access.scheme)}:/+", start)
+    rest = plain if usual == start else F.concat(F.lit(start), F.substring(plain, len(usual) + 1, 2**31 - 1))
+    linked = F.when(F.startswith(path, F.lit(LINKS)), shown).otherwise(other)
+    return F.when(F.startswith(plain, F.lit(usual)), rest).otherwise(linked)
 
 
 def named_in(text: str, addresses: Iterable[str], access: SparkAccess) -> str | None:
@@ -97,6 +128,6 @@ def named_in(text: str, addresses: Iterable[str], access: SparkAccess) -> str | 
     candidates = []
     for address in addresses:
         path = address.partition("://")[2]
-        if any(path in each for each in written):
+        if any(path in each for each in written) or link_path(address, "") in text:
             candidates.append(address)
     return max(candidates, key=len) if candidates else None

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import pyspark.sql.connect.functions as F
 
+from autoloader.lib.errors import ConfigError, FileError
+from autoloader.lib.spark_formats import NOWHERE, is_missing, lacking
 from ingestions.engine.config import IngestionConfig
+from ingestions.engine.formats.options import null_texts, records_path
 from ingestions.engine.formats.shape import Shape
-from ingestions.engine.loader import line_ends
+from ingestions.engine.loader import csv_rows, plain_rows, typed_rows, xml_rows
 from ingestions.engine.loader.base import Column
 from ingestions.engine.loader.convert import Converter, Expression, any_of, total
 from ingestions.engine.loader.folders import Folders, Weigh
-from ingestions.engine.loader.matching import OURS, Rules, distinct, match
-from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, source_file, spark_path
-from ingestions.engine.loader.rows import PAIRS, Filled, RawFrame, as_text, is_given
-from ingestions.engine.loader.sql import identifier
+from ingestions.engine.loader.matching import OURS, Rules
+from ingestions.engine.loader.paths import READ_OPTIONS, folder_path, link_options, link_path, source_file, spark_path
+from ingestions.engine.loader.rows import NO_RECORDS, PAIRS, Filled, RawFrame, is_given
 from ingestions.engine.schema import types
 from ingestions.engine.sources.base import SparkAccess
 
@@ -35,7 +38,9 @@ class Readers:
         self.access = access
         self.rules = rules
         self.folders = Folders(weigh)
-        self.null_value = config.format.options.null_value
+        self.options = config.format.options
+        self.nulls = null_texts(self.options)
+        self._there: set[str] = set()  # formats that this cluster is known to have
 
     def raw_frame(
         self, shape: Shape, addresses: Sequence[str], columns: Sequence[Column], converter: Converter
@@ -43,11 +48,46 @@ class Readers:
         """Files of one shape against the table's columns."""
         match shape.format:
             case "csv":
-                return self._csv(shape, addresses, columns)
+                return csv_rows.frame(self, shape, addresses, columns)
             case "json":
                 return self._json(shape, addresses, columns, converter)
+            case "xml":
+                return xml_rows.frame(self, shape, addresses, columns, converter)
+            case "text":
+                return plain_rows.frame(self, shape, addresses, columns)
             case _:
-                return self._parquet(addresses, columns)
+                return typed_rows.frame(self, shape, addresses, columns)
+
+    @cached_property
+    def version(self) -> str:
+        """Spark's, as the cluster says it."""
+        return str(self.spark.version)
+
+    @property
+    def old(self) -> bool:
+        """Whether the cluster runs Spark 3, whose XML reader is another one."""
+        return self.version.startswith("3.")
+
+    @cached_property
+    def machine_zone(self) -> str:
+        """The zone of the machine that Spark runs on, which is not the session's."""
+        return str(self.spark.sql("SELECT reflect('java.time.ZoneId', 'systemDefault') AS zone").collect()[0]["zone"])
+
+    def load_shape(self, format_: str, shape: Shape, addresses: Sequence[str], **options: Any) -> Any:
+        """:meth:`load` for files of text, which may be compressed and have names that do not say so."""
+        if shape.option("codec") == "zstd":
+            self._need_zstd(addresses)
+        if "read_as" not in dict(shape.options):
+            return self.load(format_, addresses, **options)
+        for address in addresses:
+            spark_path(address, self.access)  # it refuses names that Spark cannot read
+        ending = shape.option("read_as")
+        schema = options.pop("schema", None)
+        reader = self.spark.read.format(format_).options(**READ_OPTIONS, **options)
+        reader = reader.options(**link_options(addresses, ending, self.access))
+        if schema is not None:
+            reader = reader.schema(schema)
+        return reader.load([link_path(address, ending) for address in dict.fromkeys(addresses)])
 
     def load(self, format_: str, addresses: Sequence[str], **options: Any) -> Any:
         """The files' rows as Spark reads them, with its metadata. A ``schema`` is given for CSV, and no other format
@@ -62,18 +102,44 @@ class Readers:
         if not fixed or not (folders := self.folders.of(addresses)):
             return reader.load(paths)
         df = reader.load([folder_path(folder, self.access) for folder in folders])
-        return df.where(self._address().isin(addresses))
+        return df.where(self.address().isin(addresses))
 
-    def _address(self) -> Expression:
+    def need(self, format_: str) -> None:
+        """Raises ConfigError where the cluster has no reader for the format, with the jar to add."""
+        if format_ in self._there:
+            return
+        try:
+            _ = self.spark.read.format(format_).schema("a int").option("rowTag", "r").load(NOWHERE).schema
+        except Exception as error:
+            if is_missing(error):
+                message, hint = lacking(format_, self.version)
+                raise ConfigError("format_not_on_cluster", message, hint, field="format.type") from None
+        self._there.add(format_)
+
+    def _need_zstd(self, addresses: Sequence[str]) -> None:
+        """Hadoop unpacks Zstandard by a library of the machine's own, which many clusters have not."""
+        if "zstd" in self._there:
+            return
+        asked = "SELECT reflect('org.apache.hadoop.io.compress.ZStandardCodec', 'isNativeCodeLoaded') AS there"
+        if self.spark.sql(asked).collect()[0]["there"] != "true":
+            raise FileError(
+                "compression_not_available",
+                f"{addresses[0]} is compressed with zstd, and the cluster's Hadoop was built without it.",
+                "Compress the files with gzip or bzip2, or run a Hadoop with its native zstd library.",
+                path=addresses[0],
+            )
+        self._there.add("zstd")
+
+    def address(self) -> Expression:
         return source_file(F.col("_metadata.file_path"), self.access)
 
-    def _file_columns(self) -> list[Expression]:
+    def file_columns(self) -> list[Expression]:
         return [
-            self._address().alias("source_file"),
+            self.address().alias("source_file"),
             F.col("_metadata.file_modification_time").alias("modified_at"),
         ]
 
-    def _file_columns_by_name(self) -> list[Expression]:
+    def file_columns_by_name(self) -> list[Expression]:
         """Where the file has a column of its own called ``_metadata``, which hides Spark's: when it was written cannot
         be read then."""
         return [
@@ -81,88 +147,29 @@ class Readers:
             F.lit(None).cast("timestamp").alias("modified_at"),
         ]
 
-    # csv
-
-    def csv_texts(self, shape: Shape, addresses: Sequence[str]) -> Any:
-        """Columns ``c0`` … ``c<n>`` by the header's position, ``corrupt``, ``source_file``, ``modified_at``."""
-        count = len(shape.columns)
-        schema = ", ".join([*(f"c{at} string" for at in range(count)), "corrupt string"])
-        df = self.load("csv", addresses, schema=schema, **_csv_options(shape))
-        texts = [F.col(f"c{at}") for at in range(count)]
-        if shape.option("line_end") == line_ends.LINE_FEED:
-            df = line_ends.without_blank_lines(df, count)
-            texts = [line_ends.without_return(at, last=at == count - 1) for at in range(count)]
-        texts = [self._null(_without_mark(text) if at == 0 else text) for at, text in enumerate(texts)]
-        return df.select(*(text.alias(f"c{at}") for at, text in enumerate(texts)), "corrupt", *self._file_columns())
-
-    def _null(self, text: Expression) -> Expression:
-        return text if self.null_value is None else F.when(text != self.null_value, text)
-
-    def _csv(self, shape: Shape, addresses: Sequence[str], columns: Sequence[Column]) -> RawFrame:
-        names = [column.name for column in shape.columns]
-        found = match(names, columns, self.rules)
-        keys = distinct(names)
-        kept = [at for at, name in enumerate(names) if self.rules.target(name) is not None]
-        rest = [(keys[at], F.col(f"c{at}")) for at in kept if at not in found]
-        given = total([is_given(F.col(f"c{at}"), None).cast("int") for at in kept])
-        df = self.csv_texts(shape, addresses).select(
-            "source_file",
-            "modified_at",
-            "corrupt",
-            (given + F.col("corrupt").isNotNull().cast("int")).alias("given"),
-            _leftover(rest).alias("extra"),
-            *(f"c{at}" for at in found),
-        )
-        return RawFrame(df, tuple(Filled(column, f"c{at}") for at, column in found.items()))
-
-    # parquet
-
-    def _parquet(self, addresses: Sequence[str], columns: Sequence[Column]) -> RawFrame:
-        df = self.load("parquet", addresses)
-        fields = types.from_json(df.schema.jsonValue())
-        assert isinstance(fields, types.Struct)
-        names = [field.name for field in fields.fields]
-        found = match(names, columns, self.rules)
-        kept = [at for at, name in enumerate(names) if self.rules.target(name) is not None]
-        source = [F.col(identifier(name)).alias(f"c{at}") for at, name in enumerate(names)]
-        kinds = [field.type for field in fields.fields]
-        hidden = any(name.lower() == "_metadata" for name in names)
-        df = df.select(*source, *(self._file_columns_by_name() if hidden else self._file_columns()))
-        keys = distinct(names)
-        rest = [(keys[at], as_text(F.col(f"c{at}"), kinds[at])) for at in kept if at not in found]
-        given = total([is_given(F.col(f"c{at}"), kinds[at]).cast("int") for at in kept])
-        df = df.select(
-            "source_file",
-            "modified_at",
-            F.lit(None).cast("string").alias("corrupt"),
-            given.alias("given"),
-            _leftover(rest).alias("extra"),
-            *(f"c{at}" for at in found),
-        )
-        return RawFrame(df, tuple(Filled(column, f"c{at}", kinds[at]) for at, column in found.items()))
+    def null(self, text: Expression) -> Expression:
+        """The text, or null where it is one that means no value."""
+        if not self.nulls:
+            return text
+        same = text == self.nulls[0] if len(self.nulls) == 1 else text.isin(*self.nulls)
+        return F.when(~same, text)
 
     # json
 
     def json_texts(self, shape: Shape, addresses: Sequence[str], converter: Converter) -> Any:
         """One row a record: ``value`` is its text, an object unless it is malformed."""
-        encoding = shape.option("encoding", "UTF-8").upper()
-        multiline = shape.option("multiline") == "true"
-        if encoding in ("UTF-8", "UTF8", "US-ASCII", "ASCII"):
-            df = self.load("text", addresses, wholetext=multiline)
-            value = F.col("value")
-        elif encoding.startswith(("UTF-16", "UTF-32")):  # their line ends are no single bytes
-            df = self.load("binaryFile", addresses)
-            value = F.decode(F.col("content"), encoding)
-        else:
-            df = self.load("text", addresses, wholetext=multiline)
-            value = F.decode(F.col("value").cast("binary"), encoding)
-        if multiline:
-            value = F.explode(converter.documents(_trimmed(value)))
-        elif encoding.startswith(("UTF-16", "UTF-32")):
-            value = F.explode(F.split(value, "\r\n|\n|\r"))
-        df = df.select(value.alias("value"), *self._file_columns())
+        multiline, path = shape.option("multiline") == "true", records_path(self.options)
+        df = plain_rows.texts(self, shape, addresses, whole=multiline)
+        value = _trimmed(F.col("value"))
+        missing = F.raise_error(F.concat(F.lit(f"{NO_RECORDS} "), F.col("source_file")))
+        if path:
+            malformed = F.when(F.lit(not multiline) & converter.objects(value).isNull(), F.array(value))
+            value = F.explode(F.coalesce(converter.records(value, path), malformed, missing))
+        elif multiline:
+            value = F.explode(converter.documents(value))
+        df = df.select(value.alias("value"), "source_file", "modified_at")
         return df.select(_trimmed(F.col("value")).alias("value"), "source_file", "modified_at").where(
-            F.length("value") > 0
+            F.octet_length("value") > 0
         )
 
     def _json(
@@ -293,43 +300,6 @@ def _verbatim(key: str, text: Expression) -> Expression:
     return any_of([F.contains(F.col("value"), each) for each in written])
 
 
-def _leftover(rest: list[tuple[str, Expression]]) -> Expression:
-    """Values that no column takes, as entries; null where all of them are empty."""
-    if not rest:
-        return F.lit(None).cast(PAIRS)
-    entries = F.array(*(F.struct(F.lit(key).alias("key"), text.alias("value")) for key, text in rest))
-    some = any_of([is_given(text, None) for _, text in rest])
-    return F.when(some, F.filter(entries, lambda each: F.length(each["value"]) > 0)).cast(PAIRS)
-
-
 def _trimmed(text: Expression) -> Expression:
-    return F.btrim(text, F.lit(" \t\r\n\ufeff"))
-
-
-def _without_mark(text: Expression) -> Expression:
-    mark = F.lit("\ufeff")
-    return F.when(F.startswith(text, mark), F.substring(text, 2, 2**31 - 1)).otherwise(text)
-
-
-def _csv_options(shape: Shape) -> dict[str, Any]:
-    encoding = shape.option("encoding", "UTF-8")
-    wide = encoding.upper().startswith(("UTF-16", "UTF-32"))  # their line ends are no single bytes
-    multiline = "true" if wide else shape.option("multiline", "false")
-    line_end = shape.option("line_end") if multiline == "true" else ""  # else each line is a row, however it ends
-    return {
-        **({"lineSep": line_end} if line_end else {}),
-        "header": shape.option("header", "true"),
-        "enforceSchema": "true",
-        "sep": shape.option("delimiter", ","),
-        "quote": shape.option("quote", '"'),
-        "escape": shape.option("escape", '"'),
-        "encoding": encoding,
-        "multiLine": multiline,
-        "mode": "PERMISSIVE",
-        "columnNameOfCorruptRecord": "corrupt",
-        "columnPruning": "false",
-        "maxColumns": str(max(20_480, len(shape.columns) + 512)),
-        "ignoreLeadingWhiteSpace": "false",
-        "ignoreTrailingWhiteSpace": "false",
-        "inferSchema": "false",
-    }
+    bare = F.startswith(text, F.lit("{")) & F.endswith(text, F.lit("}"))  # trimming looks at each character
+    return F.when(bare, text).otherwise(F.btrim(text, F.lit(" \t\r\n\ufeff")))

@@ -17,6 +17,7 @@ from ingestions.engine.loader.base import (
     Column,
 )
 from ingestions.engine.loader.convert import Converter, Expression, all_of, any_of, let, total
+from ingestions.engine.loader.reshape import JSON_OPTIONS, contained, only_text, reshaped
 from ingestions.engine.schema import types
 
 #: keys of ``_rescued_data`` that are ours: the whole text of a row that is malformed, and the file's address.
@@ -26,6 +27,8 @@ FILE_PATH = "_file_path"
 LOST = "AUTOLOADER_VALUE_LOST"
 #: … and when a column that the table requires has no value.
 MISSING = "AUTOLOADER_REQUIRED_COLUMN"
+#: … and when a JSON document has no records where they are said to be; the file's address follows.
+NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 PAIRS = "array<struct<key:string,value:string>>"
 
 
@@ -47,6 +50,12 @@ class RawFrame:
 
     df: Any
     filled: tuple[Filled, ...]
+
+    def without_extra(self) -> RawFrame:
+        """What no column takes is left out, and does not count as given."""
+        extra = F.size("extra")
+        left = F.when(extra > 0, F.col("given") - extra).otherwise(F.col("given"))
+        return RawFrame(self.df.withColumns({"given": left, "extra": F.lit(None).cast(PAIRS)}), self.filled)
 
 
 def table_rows(raw: RawFrame, columns: Sequence[Column], batch_id: str, converter: Converter) -> Any:
@@ -98,16 +107,19 @@ class _Rows:
 
     def _direct(self, at: int) -> bool:
         source = self.filled[at].type
-        return source is not None and types.widens(source, self.types[at])
+        return source is not None and contained(source, self.types[at])
 
     def _pair(self, at: int) -> Expression | None:
         if self._direct(at) or not types.is_nested(self.types[at]):
             return None
+        if only_text(self.filled[at].type, self.types[at]):
+            return F.struct(F.lit(None).cast(str(self.types[at])).alias("v"), F.lit(False).alias("ok"))
         return self.converter.pair(self._text(at), self.types[at])
 
     def _scalar(self, at: int) -> Expression:
-        if self._direct(at):
-            return F.col(self.filled[at].name).cast(str(self.types[at]))
+        source = self.filled[at].type
+        if source is not None and self._direct(at):
+            return reshaped(F.col(self.filled[at].name), source, self.types[at])
         return self.converter.scalar(self._text(at), self.types[at])
 
     def _text(self, at: int) -> Expression:
@@ -177,7 +189,7 @@ def as_text(value: Expression, type_: types.Type | None) -> Expression:
     if type_ is None or type_ == types.STRING:
         return value
     if types.is_nested(type_):
-        return F.to_json(value)
+        return F.to_json(value, JSON_OPTIONS)
     return F.base64(value) if str(type_) == "binary" else value.cast("string")
 
 
@@ -186,6 +198,15 @@ def is_given(value: Expression, type_: types.Type | None) -> Expression:
     if type_ is None or type_ == types.STRING:
         return F.coalesce(F.length(value) > 0, F.lit(False))
     return value.isNotNull()
+
+
+def leftover(rest: Sequence[tuple[str, Expression]]) -> Expression:
+    """Values that no column takes, as entries; null where all of them are empty."""
+    if not rest:
+        return F.lit(None).cast(PAIRS)
+    entries = F.array(*(F.struct(F.lit(key).alias("key"), text.alias("value")) for key, text in rest))
+    some = any_of([is_given(text, None) for _, text in rest])
+    return F.when(some, F.filter(entries, lambda each: F.length(each["value"]) > 0)).cast(PAIRS)
 
 
 def rescue_key(name: str) -> str:

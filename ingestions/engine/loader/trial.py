@@ -76,7 +76,7 @@ def _shown(rows: Any, show: int) -> tuple[dict[str, Any], ...]:
 def check_existing(loader: EvolvingTable, entries: Sequence[Entry], table: TableState) -> None:
     """Raises SchemaStop where a column of the table and the files' values of that name do not go together, or where the
     table requires a value that the files have not."""
-    wanted = {address for group in sample(entries).values() for address in group}
+    wanted = {address for group in sample(entries, loader.config.format.schema_).values() for address in group}
     chosen = [entry for entry in entries if entry.file.address in wanted]
     trial = run(loader, chosen, table.columns, 0)
     for column in table.own_columns:

@@ -40,7 +40,7 @@ _ATOMIC = frozenset(
     ]
 )
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
-_INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 20}
+INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 20}
 MAX_PRECISION = 38
 
 
@@ -216,7 +216,7 @@ def widens(old: Type, new: Type) -> bool:
         if isinstance(old, Decimal):
             return new.scale >= old.scale and new.precision - new.scale >= old.precision - old.scale
         if isinstance(old, Atomic) and old.name in _INTEGERS:
-            return new.precision - new.scale >= _INTEGER_DIGITS[old.name]
+            return new.precision - new.scale >= INTEGER_DIGITS[old.name]
     return False
 
 
@@ -253,7 +253,7 @@ def _as_decimal(type_: Type) -> Decimal | None:
     if isinstance(type_, Decimal):
         return type_
     if isinstance(type_, Atomic) and type_.name in _INTEGERS:
-        return Decimal(_INTEGER_DIGITS[type_.name], 0)
+        return Decimal(INTEGER_DIGITS[type_.name], 0)
     return None
 
 

@@ -13,6 +13,7 @@ from ingestions.management.exchange import ExchangeVerbs
 from ingestions.management.feed_file import read_feed
 from ingestions.management.lifecycle import LifecycleVerbs
 from ingestions.management.looking import LookingVerbs
+from ingestions.management.schema import SchemaVerbs
 from ingestions.management.waiting import WaitingCommand
 from ingestions.models import Ingestion
 from ingestions.services import present
@@ -22,7 +23,7 @@ from ingestions.services.runs import run_start
 from ingestions.services.status import ingestion_badge
 
 
-class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, WaitingCommand):
+class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingCommand):
     help = "Sets up ingestions and runs them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
@@ -41,6 +42,7 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, WaitingCommand):
         self.add_lifecycle(verbs)
         self.add_exchange(verbs)
         self.add_looking(verbs)
+        self.add_schema(verbs)
 
     def do_create(self, **options: Any) -> Exit:
         owner = acting_user(options["user"])

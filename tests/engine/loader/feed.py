@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from clusters.conf import BASE
+from ingestions.engine import formats
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape, ShapeColumn
+from ingestions.engine.formats.sniff import sniff
 from ingestions.engine.ledger import AttemptState, Entry, State
 from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import Audit, Staged
 from ingestions.engine.loader.loader import SparkTableLoader
+from ingestions.engine.sources import open_source
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
 
 LOCAL = SparkAccess("file", "file")
@@ -26,8 +30,8 @@ def new_session(url: str) -> Any:
     from pyspark.sql.connect.session import SparkSession
 
     spark = SparkSession.builder.remote(url).create()
-    spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", "4")
-    spark.conf.set("spark.sql.files.openCostInBytes", "65536")
+    for name, value in BASE.items():
+        spark.conf.set(name, value)
     return spark
 
 
@@ -107,12 +111,24 @@ class Feed:
         names = [each.strip('"') for each in first.split(options.get("delimiter", ","))]
         return self.write(name, content, csv_shape(*names, **options))
 
+    def sniffed(self, name: str, content: str | bytes) -> Entry:
+        """A file whose shape is found out from its first bytes, as a run does."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        formats.validate(self.config.format)
+        source = open_source(
+            self.config.source, None, local_roots=[str(self.folder)], allowed_networks=[], alias_key="k"
+        )
+        bare = self.entry(name, None)
+        return replace(bare, shape=sniff(source, bare.file, self.config.format))
+
     def json(self, name: str, *records: Any, **options: str) -> Entry:
         """``records``: objects, or lines as they are."""
         lines = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in records]
         return self.write(name, "".join(f"{line}\n" for line in lines), json_shape(**options))
 
-    def entry(self, name: str, shape: Shape) -> Entry:
+    def entry(self, name: str, shape: Shape | None) -> Entry:
         path = self.folder / name
         stat = path.stat()
         return Entry(
@@ -138,7 +154,7 @@ class Feed:
         if state is None:
             self.loader.create(self.loader.infer(entries))
             return
-        names = self.loader.missing([entry.shape for entry in entries if entry.shape], state)
+        names = [finding.change.path[0] for finding in self.loader.headers(entries, state)]
         if names:
             self.loader.add_columns(self.loader.infer(entries, names))
 

@@ -148,8 +148,11 @@ def test_new_columns_are_named_before_anything_is_staged(feed: NewFeed) -> None:
     second = rows.csv("b.csv", "id,Fresh,fresh2\n2,x,7\n")
     state = rows.loader.state()
     assert state is not None
-    assert second.shape is not None
-    assert rows.loader.missing([second.shape], state) == ("Fresh", "fresh2")
+    found = rows.loader.headers([second], state)
+    assert [(str(each.change), each.files) for each in found] == [
+        ("Fresh", (second.file.address,)),
+        ("fresh2", (second.file.address,)),
+    ]
     row = rows.load(second).one()
     assert (row["Fresh"], row["fresh2"], row["_rescued_data"]) == ("x", 7, None)
     assert rows.types() == {"id": "bigint", "Fresh": "string", "fresh2": "bigint"}
@@ -160,7 +163,7 @@ def test_a_name_that_the_table_has_not_is_rescued_when_nothing_evolves(feed: New
     rows.load(rows.csv("a.csv", "id\n1\n"))
     loaded = rows.load(rows.csv("b.csv", "id,more,_file_path,_corrupt_record\n2,x,y,z\n3,,,\n"), evolve=False)
     assert loaded.rescued() == [{"more": "x", "_file_path_": "y", "_corrupt_record_": "z"}]
-    assert [column.name for column in loaded.audit.unknown] == ["more"]
+    assert [str(finding.change) for finding in loaded.audit.findings] == ["more string"]
 
 
 def test_columns_called_like_ours_or_icebergs_are_rescued(feed: NewFeed) -> None:

@@ -71,7 +71,7 @@ def test_unknown_keys_are_rescued_and_reported_with_their_types(feed: NewFeed) -
     events.load(events.json("a.json", {"id": 1}))
     loaded = events.load(events.json("b.json", {"id": 2, "more": 5, "deep": {"a": [1, 2]}}, {"id": 3}), evolve=False)
     assert loaded.rescued() == [{"more": "5", "deep": '{"a":[1,2]}'}]
-    unknown = {column.name: column.type for column in loaded.audit.unknown}
+    unknown = {each.change.name: str(each.change.type) for each in loaded.audit.findings}
     assert unknown == {"more": "bigint", "deep": "struct<a:array<bigint>>"}
 
 
@@ -149,7 +149,7 @@ def test_case_decides_only_where_it_must(feed: NewFeed) -> None:
     )
     assert sorted((row["id"], row["Name"]) for row in loaded.rows) == [(2, "b"), (3, "c")]
     assert loaded.rescued() == [{"ID": "4", "NAME": "d"}]
-    assert loaded.audit.unknown == ()
+    assert loaded.audit.findings == ()
 
 
 def test_keys_that_differ_in_case_only_are_one_column(feed: NewFeed) -> None:
@@ -225,7 +225,7 @@ def test_keys_called_like_ours_are_rescued_and_never_asked_for(feed: NewFeed) ->
     loaded = events.load(events.json("a.json", {"id": 1, "_batch_id": "x", "_rescued_data": "y", "_pos": 3}))
     assert events.types() == {"id": "bigint"}
     assert loaded.rescued() == [{"_batch_id": "x", "_rescued_data": "y", "_pos": "3"}]
-    assert loaded.audit.unknown == ()
+    assert loaded.audit.findings == ()
 
 
 def test_keys_can_be_renamed_and_dropped(feed: NewFeed) -> None:
