@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 
 from tests.corpus.case import Feed, columns, data, refused, skipped, text
@@ -99,8 +100,10 @@ GZIP = Feed(
         data("mark-and-windows.csv.gz", packed("\ufeffid,a,b\r\n1,x,y\r\n"), row(1, "x", "y")),
         data("only-a-header.csv.gz", packed("id,a,b\n")),
         skipped("nothing-in-it.csv.gz", packed(""), "empty_file"),
-        refused("not-gzip.csv.gz", "id,a,b\n1,x,y\n", "compression_mismatch"),
-        refused("gzip-unnamed.csv", packed("id,a,b\n1,x,y\n"), "compression_mismatch"),
+        text("not-gzip.csv.gz", "id,a,b\n1,x,y\n", row(1, "x", "y")),
+        data("gzip-unnamed.csv", packed("id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        data("bzip2.csv.bz2", bz2.compress(b"id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        data("bzip2-unnamed.csv", bz2.compress(b"id,a,b\n1,x,y\n"), row(1, "x", "y")),
         refused("short-and-cut.csv.gz", packed("id,a,b\n1,x,y\n")[:-9], "gzip_damaged"),
         refused("cut-later.csv.gz", WHOLE[:-40], "file_unreadable"),
         refused("damaged-later.csv.gz", FLIPPED, "file_unreadable"),

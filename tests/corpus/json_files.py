@@ -50,6 +50,8 @@ LAYOUT = (
     text("blank-lines.json", f"\n\n{LINE_ONE}\n   \n\n{LINE_TWO}\n\n", ONE, TWO),
     text("spaces.json", f'  {LINE_ONE}  \n\t{{ "id" : 2 , "a" : "ä" }}\t\n', ONE, TWO),
     text("mark.json", f"\ufeff{LINE_ONE}\n{LINE_TWO}\n", ONE, TWO),
+    text("latin-1.json", f"{LINE_ONE}\n{LINE_TWO}\n", ONE, TWO, encoding="latin-1"),
+    text("utf-16.json", f"\ufeff{LINE_ONE}\n{LINE_TWO}\n", ONE, TWO, encoding="utf-16-le"),
     text("pretty.json", json.dumps(ONE, indent=2), ONE),
     text("pretty-windows.json", json.dumps(ONE, indent=2).replace("\n", "\r\n"), ONE),
     text("array.json", json.dumps([ONE, TWO]), ONE, TWO),
@@ -188,8 +190,6 @@ NOT_JSON = (
     refused("page.json", "<html><body>502 Bad Gateway</body></html>", "looks_like_html"),
     refused("several-pretty.json", json.dumps(ONE, indent=1) + "\n" + json.dumps(TWO, indent=1), "json_concatenated"),
     refused("parquet.json", b"PAR1" + bytes(50), "not_text"),
-    refused("latin-1.json", '{"a":"ä"}'.encode("latin-1"), "encoding_mismatch"),
-    refused("utf-16.json", LINE_ONE.encode("utf-16"), "encoding_mismatch"),
 )
 
 TYPED = Feed(
