@@ -35,6 +35,11 @@ LINES = (
     text("dos-end-of-file.csv", "id,a,b\r\n1,x,y\r\n\x1a", ONE, row(None, corrupt="\x1a", id="\x1a")),
 )  # fmt: skip
 
+FOUND_OUT = (
+    text("utf-16.csv", "\ufeffid,a,b\n1,x,y\n2,ä,z\n", ONE, TWO, encoding="utf-16-le"),
+    text("latin-1.csv", "id,a,b\n1,x,y\n2,ä,z\n", ONE, TWO, encoding="latin-1"),
+)
+
 DELIMITERS = (
     text("semicolon.csv", "id;a;b\n1;x;y\n2;ä;z\n", ONE, TWO),
     text("tab.tsv", "id\ta\tb\n1\tx\ty\n2\tä\tz\n", ONE, TWO),
@@ -104,9 +109,7 @@ NOT_CSV = (
     refused("parquet.csv", b"PAR1" + bytes(100) + b"PAR1", "not_text"),
     refused("workbook.csv", b"PK\x03\x04" + bytes(100), "not_text"),
     refused("binary.csv", bytes(range(256)) * 4, "not_text"),
-    text("utf-16.csv", "id,a,b\n1,x,y\n", ONE, encoding="utf-16"),
     text("utf-16-big-endian-unmarked.csv", "id,a,b\n1,x,y\n", ONE, encoding="utf-16-be"),
-    text("latin-1.csv", "id,a,b\n1,ä,y\n", row(1, "ä", "y"), encoding="latin-1"),
     text("windows-1252.csv", "id,a,b\n1,“ä” €,y\n", row(1, "“ä” €", "y"), encoding="cp1252"),
     refused("damaged-utf-8.csv", "id,a,b\n1,äöü,y\n".encode() + b"2,\xe4,z\n", "encoding_mismatch"),
     refused("latin-1-later.csv", b"id,a,b\n" + b"1,x,y\n" * 20_000 + b"2,\xe4,z\n", "encoding_mismatch"),
@@ -116,6 +119,6 @@ NOT_CSV = (
 
 DIALECTS = Feed(
     "csv",
-    LINES + DELIMITERS + QUOTES + RAGGED + HEADERS + NOT_CSV,
+    LINES + FOUND_OUT + DELIMITERS + QUOTES + RAGGED + HEADERS + NOT_CSV,
     {"type": "csv", **columns("id bigint, a string, b string")},
 )

@@ -109,6 +109,8 @@ GZIP = Feed(
         refused("frame.csv.lz4", b"\x04\x22\x4d\x18" + bytes(50), "compression_mismatch"),
         refused("xz.csv", b"\xfd7zXZ\x00" + bytes(50), "compression_mismatch"),
         refused("unnamed-cut-later.csv", WHOLE[:-40], "file_unreadable"),
+        data("bzip2.csv.bz2", bz2.compress(b"id,a,b\n1,x,y\n"), row(1, "x", "y")),
+        data("bzip2-unnamed.csv", bz2.compress(b"id,a,b\n1,x,y\n"), row(1, "x", "y")),
         refused("short-and-cut.csv.gz", packed("id,a,b\n1,x,y\n")[:-9], "gzip_damaged"),
         refused("cut-later.csv.gz", WHOLE[:-40], "file_unreadable"),
         refused("damaged-later.csv.gz", FLIPPED, "file_unreadable"),

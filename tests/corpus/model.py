@@ -105,7 +105,9 @@ def _scalar(stored: Any, value: Any) -> bool:
         return text.strip(" ").lower() == "nan"
     if isinstance(stored, str):
         return stored == text or (not isinstance(value, str) and _number(stored) == _number(text)) or _day(stored, text)
-    return _number(str(stored)) == _number(text)
+    number = _number(text)
+    # the shortest text of a large double need not be its value
+    return _number(str(stored)) == number or (isinstance(stored, float) and Decimal(stored) == number)
 
 
 def _day(stored: str, text: str) -> bool:

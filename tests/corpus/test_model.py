@@ -27,6 +27,7 @@ RIGHT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"s": '{"x":[1]}'}, {"s": {"x": [1]}}),
     ({"s": "1.0E10"}, {"s": 1e10}),
     ({"n": Decimal("1.00")}, {"n": 1}),
+    ({"d": 2.195378010476045e16}, {"d": 21953780104760448}),
 ]
 
 WRONG: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -34,6 +35,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"n": 2}, {"n": "1"}),  # another value
     ({"n": 3}, {"n": 3.5}),  # rounded
     ({"d": 3.0}, {"d": "3.0000000000000001"}),
+    ({"d": 0.1}, {"d": "0.10000000000000001"}),
     ({"s": "x "}, {"s": "x"}),
     ({"s": "1.5"}, {"s": "1.50"}),
     ({"n": 1, "s": "x"}, {"n": "1"}),  # invented

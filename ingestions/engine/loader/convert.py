@@ -34,13 +34,8 @@ _ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 _LOCAL = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_CLOCK})?"
 _INSTANT = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_CLOCK} ?{_ZONE}"
 
-#: Spark's ``from_json`` reads a number as a double before it gives its text. Quoted, its digits survive: the numbers
-#: with an exponent or more than 15 characters are, outside of strings. Possessive, so linear and without recursion.
-_DELICATE = (
-    r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-?+[0-9]++(?![0-9.eE])|-?+(?=[0-9.]{1,15}(?![0-9.eE]))[0-9.]++)*+)'
-    r"(-?+[0-9][0-9.eE+-]*+)"
-)
-#: the same for every number with a point or an exponent: ``1.50`` would become ``1.5``.
+#: Spark's ``from_json`` reads a number as a double before it gives its text: ``1.50`` is ``1.5`` then. Those with a
+#: point or an exponent, outside of strings, are made texts of their own. Possessive, so linear and without recursion.
 _FRACTION = r'\G((?:"(?:[^"\\]++|\\.)*+"|[^"0-9-]++|-(?![0-9])|-?+[0-9]++(?![0-9.eE]))*+)(-?+[0-9][0-9.eE+-]*+)'
 
 
@@ -105,7 +100,7 @@ class Converter:
                 "Make the inner part a string, which keeps its JSON as it was written.",
                 field="format.schema",
             )
-        return F.when(text.isNotNull() & (F.trim(text) != ""), self._pair(exact_numbers(text), type_))
+        return F.when(text.isNotNull() & (F.trim(text) != ""), self._pair(self._marked(text), type_))
 
     def objects(self, text: Expression) -> Expression:
         """The map of name → text of one JSON object; null for anything else, trailing text included."""
@@ -204,7 +199,8 @@ class Converter:
             return let(items, lambda found: self._array(found, type_))
         if isinstance(type_, types.Map):
             return let(self.objects(text), lambda found: self._map(found, type_))
-        return let(self.scalar(text, type_), lambda value: _named(value, text.isNull() | value.isNotNull()))
+        value = let(self._unmarked(text), lambda leaf: self.scalar(leaf, type_))
+        return let(value, lambda found: _named(found, text.isNull() | found.isNotNull()))
 
     def _struct(self, found: Expression, type_: types.Struct) -> Expression:
         texts = [found[field.name] for field in type_.fields]
@@ -258,11 +254,6 @@ class Converter:
         return let(
             whole, lambda items: F.when((F.size(items) == 2) & (last(items) == self.end), F.get(items, F.lit(0)))
         )
-
-
-def exact_numbers(text: Expression) -> Expression:
-    """The JSON text with its long numbers quoted, so that parsing keeps each digit."""
-    return F.regexp_replace(text, _DELICATE, '$1"$2"')
 
 
 def _integer(text: Expression, name: str, strict: bool) -> Expression:
