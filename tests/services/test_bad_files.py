@@ -145,6 +145,20 @@ def test_a_character_that_stands_for_unreadable_bytes_is_loaded_where_the_file_h
     assert feed.rows("x") == [("b",), ("c",), ("was \ufffd before",)]
 
 
+def test_bytes_of_another_encoding_are_told_in_any_of_many_columns(new_feed: NewFeed) -> None:
+    names = [f"c{at}" for at in range(250)]
+    feed = new_feed(format={"options": {"encoding": "UTF-8"}, "schema": {"hints": dict.fromkeys(names, "string")}})
+    header, row = ",".join(names), ",".join("a" for _ in names)
+    feed.write("good.csv", f"{header}\n{row}\n")
+    late = f"{header}\n" + f"{row}\n" * 200 + row[:-1]
+    feed.write("bad.csv", late.encode() + b"\xe9\n")
+    run = feed.run()
+    assert (run.status, run.rows_done) == ("partial", 1)
+    entry = LedgerEntry.objects.get(ingestion=feed.ingestion, address__endswith="bad.csv")
+    assert (entry.state, entry.error_code) == ("FAILED", "encoding_mismatch")
+    assert "line 202" in entry.reason
+
+
 @pytest.mark.parametrize("overwritten", ["ignore", "append"])
 def test_a_file_that_is_overwritten_between_listing_and_reading_is_loaded_once_under_its_new_version(
     new_feed: NewFeed, monkeypatch: pytest.MonkeyPatch, overwritten: str

@@ -224,11 +224,14 @@ class _Rows:
         a column that is no text is right, or rescued."""
         if self.filled and all(each.type is not None for each in self.filled):
             return F.lit(False)  # its texts were never bytes in an encoding that somebody chose
-        looked = [
-            F.contains(F.col(each.name), F.lit(REPLACEMENT))
+        texts = [
+            F.col(each.name)
             for each, type_ in zip(self.filled, self.types, strict=True)
             if each.type is None and (type_ == types.STRING or types.is_nested(type_))
         ]
+        if len(texts) > MANY:
+            texts = [F.concat_ws("", *texts)]  # one expression is planned sooner than many
+        looked = [F.contains(text, F.lit(REPLACEMENT)) for text in texts]
         looked.append(F.contains(F.col("rescued"), F.lit(REPLACEMENT)))
         return any_of([F.coalesce(each, F.lit(False)) for each in looked])
 
