@@ -10,7 +10,6 @@ from autoloader.lib.errors import FileError
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: [^\r\n]*)?\r?$|^={7}\r?$", re.MULTILINE)
 #: a word that is not written to its end, such as ``tru`` or ``-``.
 _BEGUN = frozenset(word[:end] for word in ("true", "false", "null", "-Infinity") for end in range(1, len(word)))
-_LAST_LINE = re.compile(r"[^\r\n]*\Z")
 
 
 def check_conflict(address: str, text: str) -> None:
@@ -39,8 +38,7 @@ def check_cut(address: str, text: str, *, document: bool) -> None:
 
 def last_line(text: str) -> str:
     """What stands behind the last line end."""
-    found = _LAST_LINE.search(text)
-    return found[0] if found else ""
+    return text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
 
 
 def cut(address: str, line: int | None) -> FileError:

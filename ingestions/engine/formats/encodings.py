@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
 
 from autoloader.lib.errors import ConfigError
 
@@ -71,6 +72,9 @@ def detect(raw: bytes, complete: bool) -> str | None:
             return name
     if b"\x00" in raw:
         return _wide(raw)
+    with suppress(UnicodeDecodeError):  # most files; what follows looks at each character
+        raw.decode("utf-8")
+        return UTF_8
     text = raw.decode("utf-8", "surrogateescape")
     odd = [ord(char) - 0xDC00 for char in (text if complete else text[:-3]) if "\udc80" <= char <= "\udcff"]
     if not odd:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from ingestions.engine.formats.options import codec as given_codec
 
 #: bytes asked for, one step after the other, until the header is complete.
 STEPS = (64 * 1024, 256 * 1024, 1024 * 1024)
+#: control characters that no text has.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x19\x1b-\x1d]")
 _WIDE_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -117,8 +120,7 @@ def _decode(address: str, raw: bytes, wanted: str, complete: bool) -> str:
 def _strange(text: str) -> bool:
     """More than one character in twenty is a control character that no text has."""
     start = text[:4096]
-    odd = sum(1 for char in start if char < " " and char not in "\t\r\n\f\x1a\x1e\x1f")
-    return odd * 20 > len(start)
+    return len(_CONTROL.findall(start)) * 20 > len(start)
 
 
 def _encoding(address: str, how: str, instead: str) -> FileError:
