@@ -59,9 +59,10 @@ class BadFiles:
         self.failures += 1
         errors = {named.id: self._judged(error)}
         others = [entry for entry in entries if entry is not named]
-        if _denied(errors[named.id]):
+        denied = _denied(errors[named.id])
+        if denied:
             errors |= {entry.id: refused for entry in others if (refused := self._refused(entry.file.address))}
-        if self.failures > 1:
+        if self.failures > 1 or (denied and len(errors) == 1):  # the cluster may be refused what we are not
             errors |= self._read_through([entry for entry in others if entry.id not in errors])
         _refuse_all(entries, errors)
         return [Aside(entry, State.FAILED, errors[entry.id]) for entry in entries if entry.id in errors]
@@ -148,15 +149,19 @@ def _part(read: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> 
             left.remove(bad)
         except Unnamed as error:
             if len(left) == 1:
-                address = left[0].file.address
-                return found | {
-                    left[0].id: FileError(error.code, f"{address}: {error.message}", error.hint, path=address)
-                }
+                return found | {left[0].id: _alone(left[0].file.address, error)}
             middle = len(left) // 2
             return found | _part(read, left[:middle]) | _part(read, left[middle:])
         else:
             break
     return found
+
+
+def _alone(address: str, error: Unnamed) -> FileError:
+    """Read by itself the file fails, so it is at fault, whatever Spark says: 3.5 lets errors of the parsers and of what
+    unpacks files through as they are."""
+    code = "file_unreadable" if error.code == "spark_error" else error.code
+    return FileError(code, f"{address}: {error.message}", error.hint, path=address)
 
 
 def _refuse_all(entries: Sequence[Entry], errors: Mapping[int, FileError]) -> None:

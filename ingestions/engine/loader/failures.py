@@ -117,9 +117,7 @@ def read_failure(error: Exception, addresses: Iterable[str], access: SparkAccess
     if type(translated) is FatalError and (
         _is_corrupt(class_, text) or translated.code == (class_ or "spark_error").lower()
     ):
-        # Spark 3.5 lets the CSV parser's own error through where it reads damaged packing
-        code = "file_unreadable" if "Error reading from input" in text else translated.code
-        return Unnamed(code, translated.message, translated.hint)
+        return Unnamed(translated.code, translated.message, translated.hint)
     return translated
 
 
