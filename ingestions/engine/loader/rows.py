@@ -77,7 +77,7 @@ def table_rows(
     """A frame with exactly the table's columns, in the table's order. ``trusted``: files of which it is known that
     their bytes are text, however odd it looks. ``well_formed``: without malformed rows."""
     rows = _Rows(raw, converter)
-    df = rows.rescued(rows.converted(raw.df.where(F.col("corrupt").isNull()) if well_formed else raw.df))
+    df = rows.rescued(rows.converted(_well_formed(raw.df) if well_formed else raw.df))
     file = F.col("source_file")
     odd = rows.odd()
     if trusted:
@@ -89,7 +89,7 @@ def table_rows(
         FILE_MODIFIED_AT: F.col("modified_at"),
         BATCH_ID: F.lit(batch_id),
         LOADED_AT: F.current_timestamp(),
-        RESCUED_DATA: F.col("rescued"),
+        RESCUED_DATA: _held(F.col("rescued")),
     }
     values = {each.column.name: F.col(f"v{at}") for at, each in enumerate(raw.filled)}
     selected = []
@@ -101,6 +101,17 @@ def table_rows(
             value = F.coalesce(value, F.raise_error(F.lit(f"{MISSING} {column.name}")))
         selected.append(value.cast(column.type).alias(column.name))
     return df.select(*selected)
+
+
+def _well_formed(df: Any) -> Any:
+    return df.withColumn("corrupt", _held(F.col("corrupt"))).where(F.col("corrupt").isNull())
+
+
+def _held(value: Expression) -> Expression:
+    """A condition on the value stays above it. Spark moves conditions down to the files and writes out all that they
+    are made of on the way, each mention anew: a filter on ``_rescued_data`` of nested JSON became a plan of 100 MB. It
+    leaves those alone that it cannot foretell, such as the number of a task."""
+    return F.when(F.spark_partition_id() >= 0, value)
 
 
 class _Rows:
