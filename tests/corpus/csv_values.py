@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tests.corpus.case import RESCUED, Feed, File, Row, columns, text
+from tests.corpus.case import RESCUED, Feed, File, Row, columns, skipped, text
 
 TYPES = (
     "n bigint, i bigint, k int, d double, f float, m decimal(12,2), b boolean, y date, t timestamp, l timestamp_ntz, "
@@ -168,12 +168,12 @@ GUESSED = Feed(
         text("a-hundred-rows.csv", GUESSED_TEXT, *GUESSED_ROWS),
         text("later-and-wider.csv", "id,late,price\n7,x,2.25\n", {"id": 7, "late": "x", "price": 2.25}),
         text("one-misfit.csv", "price,id\nfree,8\n", {"id": 8, RESCUED: {"price": "free"}}),
-        text("no-rows-but-a-column.csv", "id,unused\n"),
+        skipped("no-rows-but-a-column.csv", "id,unused\n", "no_rows"),
     ),
     {"type": "csv"},
     types={
         "id": "bigint", "code": "string", "price": "double", "share": "double", "word99": "bigint", "word90": "string",
         "flag": "boolean", "day": "date", "at": "timestamp", "either": "timestamp", "big": "string",
-        "exact": "decimal(38,3)", "none": "string", "late": "string", "unused": "string",
+        "exact": "decimal(38,3)", "none": "string", "late": "string",
     },
 )  # fmt: skip

@@ -141,7 +141,7 @@ AT_A_PATH = Feed(
         text("strangers.json", '{"data": {"items": [5, {"id": 1, "z": 2}]}}', {RESCUED: {"_corrupt_record": "5"}},
              {"id": 1, RESCUED: {"z": "2"}}),
         refused("elsewhere.json", '{"data": [{"id": 1}]}', "records_missing"),
-        refused("cut.json", json.dumps(_DOCUMENT, indent=2)[:-8], "records_missing"),
+        refused("cut.json", json.dumps(_DOCUMENT, indent=2)[:-8], "json_cut"),
         refused("error.json", '{"error": "no access"}', "records_missing"),
     ),
     {"type": "json", "options": {"records_path": "data.items[*]"}, **ABC},

@@ -115,8 +115,15 @@ def test_a_file_that_is_not_utf_8_further_down_is_set_aside_until_somebody_says_
     told = feed(format=options(encoding="windows-1252"))
     loaded = told.load(told.sniffed("late.csv", data))
     assert [row["name"] for row in loaded.rows if row["id"] == 2] == ["größe"]
-    said = feed(format=options(encoding="UTF-8"))
-    assert said.load(said.sniffed("mark.csv", "id,name\n1,\ufffd\n")).one()["name"] == "\ufffd"
+
+
+def test_the_character_for_unreadable_bytes_may_stand_in_a_file_itself(feed: NewFeed) -> None:
+    rows = feed()
+    mark = rows.sniffed("mark.csv", "id,name\n1,\ufffd\n")
+    with pytest.raises(FileError):  # it is suspected, and its bytes are looked at
+        rows.load(mark)
+    assert rows.loader.misencoded([mark]) == {}
+    assert rows.load(mark).one()["name"] == "\ufffd"
 
 
 @pytest.mark.parametrize("encoding", ["windows-1252", "utf-16", "utf-16-le", "utf-8-sig"])

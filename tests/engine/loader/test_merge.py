@@ -61,7 +61,9 @@ def test_equal_order_is_decided_by_the_file_s_time_then_by_the_row(feed: NewFeed
     newer = orders.csv("a.csv", "id,v,name\n1,1,newer file\n")
     os.utime(orders.folder / "z.csv", (1_700_000_000, 1_700_000_000))
     os.utime(orders.folder / "a.csv", (1_700_000_100, 1_700_000_100))
-    orders.load(older, newer)
+    assert older.shape is not None
+    assert newer.shape is not None
+    orders.load(orders.entry("z.csv", older.shape), orders.entry("a.csv", newer.shape))
     assert table(orders, "id", "name") == [(1, "newer file"), (2, "second row")]
 
 
