@@ -50,7 +50,7 @@ def make(spark_server: EmbeddedServer, settings: Any, folder: Path, pattern: str
     cluster = Cluster.objects.create(
         name="embedded", url=spark_server.url, is_embedded=True, price_dbu_hour=0.4, price_storage_gb_month=0.02
     )
-    table = f"{folder.name}_{pattern}".replace("*", "all")
+    table = "_".join([folder.name, pattern.replace("*", "all"), *options])
     config = {
         "name": table,
         "cluster_id": str(cluster.pk),
