@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.django_db(transaction=True)]
 def folder(tmp_path: Path, settings: Any) -> Path:
     settings.LOCAL_ROOTS = [str(tmp_path)]
     (tmp_path / "good.csv.gz").write_bytes(gzip.compress(b"id\n1\n2\n"))
-    (tmp_path / "broken.csv.gz").write_bytes(b"this is no gzip")
+    (tmp_path / "broken.csv.gz").write_bytes(gzip.compress(b"id\n3\n4\n5\n")[:-9])
     return tmp_path
 
 
