@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def feed(owner: User, spark_server: EmbeddedServer, tmp_path: Path, settings: An
         loader.state()
     made.write("1.csv", "id,name,a rather long name of a column\n1,apple,x\n2,pear,\n")
     made.write("2.csv", "id,name\n3,plum\n")
-    made.write("3.csv.gz", "this is no gzip")
+    made.write("3.csv.gz", gzip.compress(b"id,name\n4,fig\n")[:-9])
     return made
 
 
