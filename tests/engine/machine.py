@@ -20,7 +20,7 @@ from ingestions.engine.context import Context
 from ingestions.engine.ledger import State, Store
 from ingestions.engine.run import Outcome, run_slice
 from tests.engine.feeds import CONFIG
-from tests.engine.memory import T0, Crash, MemoryLoader, MemorySource, Table
+from tests.engine.memory_table import T0, Crash, MemoryLoader, MemorySource, Table
 
 #: steps of a loader that are interrupted when a run is cancelled.
 INTERRUPTIBLE = frozenset(

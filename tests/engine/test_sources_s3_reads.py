@@ -10,7 +10,7 @@ import pytest
 from autoloader.lib.errors import FileError
 from ingestions.engine.sources.s3 import FOLDER_WEIGHT, S3Source
 from tests.engine.stores import FilledBucket
-from tests.engine.test_sources_s3 import answering, s3
+from tests.engine.test_sources_s3_answers import answering, s3
 from tests.support.s3 import S3Server
 
 KEYS = ["a b", "a+b", "100%", "%20", "ünï-日本", "[1]", "x:y", "q?", "k=1/#", "{a,b}", "it's", "star*", "c,d", "~t",

@@ -16,7 +16,8 @@ from ingestions.engine.context import Context
 from ingestions.engine.ledger import State
 from ingestions.engine.run import Outcome, run_slice
 from tests.engine.feeds import CONFIG
-from tests.engine.memory import T0, Crash, Ledger, MemoryLoader, MemorySource, MemoryStore, Table
+from tests.engine.memory import Ledger, MemoryStore
+from tests.engine.memory_table import T0, Crash, MemoryLoader, MemorySource, Table
 
 
 def never() -> bool:

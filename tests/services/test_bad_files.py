@@ -77,6 +77,8 @@ JSON: dict[str, tuple[bytes, str, str]] = {
     "late latin.json": (long_json() + '{"id": 1, "x": "é"}\n'.encode("latin-1"), "FAILED", "encoding_mismatch"),
     "page.json": (b"<html><body>502 Bad Gateway</body></html>", "FAILED", "looks_like_html"),
     "cut.json": (b'{"id": 1, "x": "a"}\n{"id": 2, "x": "b', "FAILED", "json_cut"),
+    "late cut.json": (long_json() + b'{"id": 2, "x": "b', "FAILED", "json_cut"),
+    "late cut, not packed.json.gz": (long_json() + b'{"id": 2, "x": "b', "FAILED", "json_cut"),
     "cut document.json": (b'[\n {"id": 1, "x": "a"},\n {"id": 2,', "FAILED", "json_cut"),
     "conflict.json": (b'{"id": 1}\n<<<<<<< HEAD\n{"id": 2}\n=======\n>>>>>>> x\n', "FAILED", "merge_conflict"),
     "empty.json": (b"", "SKIPPED", ""),
