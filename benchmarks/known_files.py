@@ -12,6 +12,11 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # Django is set up first
+    from ingestions.engine.sources.base import Source
+    from ingestions.models import Ingestion
 
 KNOWN = 10_000
 NEW = 10
@@ -56,7 +61,6 @@ def _measure(folder: Path, url: str, rounds: int) -> None:
     from django.contrib.auth import get_user_model
 
     from clusters.models import Cluster
-    from ingestions.models import Ingestion
     from ingestions.services.execution import run_to_end
     from ingestions.services.ingestions import ingestion_create
     from ingestions.services.runs import run_start
@@ -126,13 +130,13 @@ def _know(ingestion: object, folder: Path) -> None:
     LedgerEntry.objects.bulk_create(rows, batch_size=5000)
 
 
-def _source(ingestion: object):  # type: ignore[no-untyped-def]  # the engine's Source; imported late on purpose
+def _source(ingestion: Ingestion) -> Source:
     from django.conf import settings
 
     from ingestions.engine import sources
 
     return sources.open_source(
-        ingestion.configuration().source,  # type: ignore[attr-defined]  # an Ingestion
+        ingestion.configuration().source,
         None,
         local_roots=settings.LOCAL_ROOTS,
         allowed_networks=[],
@@ -140,7 +144,7 @@ def _source(ingestion: object):  # type: ignore[no-untyped-def]  # the engine's 
     )
 
 
-def _listing(ingestion: object) -> float:
+def _listing(ingestion: Ingestion) -> float:
     started = time.perf_counter()
     assert sum(1 for _ in _source(ingestion).list()) > KNOWN
     return time.perf_counter() - started

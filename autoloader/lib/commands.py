@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
@@ -111,7 +112,7 @@ class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Django's own options last, the exit codes as they are written."""
 
 
-class VerbCommand(BaseCommand):
+class VerbCommand(BaseCommand, ABC):
     """``manage.py <object> <verb>``. From Python (``call_command``) it raises :class:`AutoloaderError` and
     :class:`Ended`; from a shell they become text and an exit code, and only what nobody expected keeps its traceback.
     """
@@ -119,8 +120,9 @@ class VerbCommand(BaseCommand):
     requires_system_checks: list[str] = []
     as_json = False
 
+    @abstractmethod
     def add_verbs(self, add: AddVerb) -> None:
-        raise NotImplementedError
+        """Each command's own."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, formatter_class=_Formatter, epilog=EXIT_CODES, **kwargs)

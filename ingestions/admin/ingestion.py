@@ -41,11 +41,10 @@ class IngestionAdmin(Console[Ingestion]):
         """One look for the whole page at what needs other tables."""
         changes = super().get_changelist_instance(request)
         shown = list(changes.result_list)
-        request.shown = {row.ingestion.pk: row for row in overview.rows(shown)}  # type: ignore[attr-defined]
-        request.failed = overview.failed(shown)  # type: ignore[attr-defined]
-        for row in shown:
-            row._found = request.shown[row.pk]  # type: ignore[attr-defined]
-            row._failed = request.failed.get(row.pk, 0)  # type: ignore[attr-defined]
+        found = {row.ingestion.pk: row for row in overview.rows(shown)}
+        failed = overview.failed(shown)
+        for row in shown:  # the columns below get nothing but the row
+            vars(row).update(_found=found[row.pk], _failed=failed.get(row.pk, 0))
         changes.result_list = shown
         return changes
 

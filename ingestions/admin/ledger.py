@@ -43,9 +43,9 @@ class LedgerEntryAdmin(Console[LedgerEntry]):
     readonly_fields = fields
     actions = ("retry", "skip")
 
-    def lookup_allowed(self, lookup: str, value: object, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         ours = lookup in ("run__id__exact", "batch__id__exact")
-        return ours or super().lookup_allowed(lookup, str(value), request)  # type: ignore[arg-type]
+        return ours or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description="file")
     def address_shown(self, row: LedgerEntry) -> SafeString:

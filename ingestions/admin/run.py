@@ -91,8 +91,8 @@ class RunErrorAdmin(Console[RunError]):
     fields = ("run_link", "file_shown", "error_type", "message", "hint", "created_at")
     readonly_fields = fields
 
-    def lookup_allowed(self, lookup: str, value: object, request: HttpRequest | None = None) -> bool:
-        return lookup == "run__id__exact" or super().lookup_allowed(lookup, str(value), request)  # type: ignore[arg-type]
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description="run")
     def run_link(self, row: RunError) -> SafeString | str:
@@ -127,8 +127,8 @@ class BatchAdmin(Console[Batch]):
               "bytes_written", "snapshot_id", "ddl_shown", "detail_shown", "created_at", "ended_at")  # fmt: skip
     readonly_fields = fields
 
-    def lookup_allowed(self, lookup: str, value: object, request: HttpRequest | None = None) -> bool:
-        return lookup == "run__id__exact" or super().lookup_allowed(lookup, str(value), request)  # type: ignore[arg-type]
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description="run")
     def run_link(self, row: Batch) -> SafeString | str:

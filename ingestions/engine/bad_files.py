@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from autoloader.lib.chunks import chunks
 from autoloader.lib.errors import AccessError, FileError
 from ingestions.engine.context import Context
 from ingestions.engine.ledger import REPLACED, Entry, NewEntry, State
@@ -123,11 +124,10 @@ class BadFiles:
     def _read_through(self, entries: Sequence[Entry]) -> dict[int, FileError]:
         """Entry id → what is wrong with it."""
         found: dict[int, FileError] = {}
-        for start in range(0, len(entries), TOGETHER):
-            part = entries[start : start + TOGETHER]
+        for number, part in enumerate(chunks(entries, TOGETHER)):
             bad = _part(self.loader.read_through, part)
             found |= {id_: self._judged(error) for id_, error in bad.items()}
-            if not start:
+            if number == 0:  # where the first ones are all refused, so are the others
                 _refuse_all(part, found)
         logger.info("files read through", extra={"files": len(entries), "bad": len(found)})
         return found

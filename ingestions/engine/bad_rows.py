@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from autoloader.lib.errors import FatalError, FileError
 from ingestions.engine.bad_files import Aside
 from ingestions.engine.context import Context
-from ingestions.engine.formats import damage
+from ingestions.engine.formats import damage, packing
 from ingestions.engine.ledger import AttemptState, BatchState, Entry, Separated, State
 from ingestions.engine.loader.base import Audit, BadRow, FileCount, Staged, TableLoader
 from ingestions.engine.rows_limit import RowsLimit
@@ -61,7 +61,7 @@ class BadRows:
     def _is_cut(self, entry: Entry) -> bool:
         """Of a plain JSON file: whether it ends in the middle of a record."""
         shape, address = entry.shape, entry.file.address
-        if shape is None or shape.format != "json" or address.endswith(".gz"):
+        if shape is None or shape.format != "json" or packing.named(shape.option("read_as", address)):
             return False
         if not shape.option("encoding", "UTF-8").upper().startswith("UTF-8"):
             return False

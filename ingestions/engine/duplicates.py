@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from autoloader.lib.chunks import chunks
 from autoloader.lib.errors import FileError
 from ingestions.engine.context import Context
 from ingestions.engine.ledger import Entry, Twin
@@ -76,8 +77,7 @@ class Duplicates:
         self.context.store.phase(f"comparing the content of {len(files):,} files of equal size")
         found: dict[int, str] = {}
         with nullcontext(self.loader) if self.loader else self.context.open_loader() as loader:
-            for start in range(0, len(files), TOGETHER):
-                part = files[start : start + TOGETHER]
+            for part in chunks(files, TOGETHER):
                 hashes = _readable(loader, part)
                 found |= {each.id: hashes[each.id] for each in part if each.id in hashes}
         self.context.store.set_checksums(found)

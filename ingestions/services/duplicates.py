@@ -6,18 +6,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from autoloader.lib.chunks import chunks
 from ingestions.engine.ledger import Entry, State, Twin
 from ingestions.models.ledger import LedgerQuerySet
-
-CHUNK = 5000
 
 
 def twins(ledger: LedgerQuerySet, entries: Sequence[Entry]) -> list[Twin]:
     """Files that are loaded, or wholly in quarantine, and as large as one of these, in order of id."""
     found: list[Twin] = []
     sizes = sorted({entry.file.size_bytes for entry in entries if entry.file.size_bytes})
-    for start in range(0, len(sizes), CHUNK):
-        rows = ledger.filter(size_bytes__in=sizes[start : start + CHUNK], state__in=[State.LOADED, State.QUARANTINED])
+    for part in chunks(sizes):
+        rows = ledger.filter(size_bytes__in=part, state__in=[State.LOADED, State.QUARANTINED])
         found += [Twin(row.pk, row.remote_file(), row.checksum) for row in rows.defer("shape", "reason")]
     return sorted(found, key=lambda each: each.id)
 
@@ -40,7 +39,7 @@ def skip(ledger: LedgerQuerySet, entry_id: int, original: Twin, *, run_id: uuid.
 
 def let_wait(ledger: LedgerQuerySet, originals: Sequence[int], now: datetime) -> None:
     """What was skipped as a duplicate of these, whose rows are in the table no more."""
-    for start in range(0, len(originals), CHUNK):
-        ledger.filter(duplicate_of_id__in=originals[start : start + CHUNK], state=State.SKIPPED).update(
+    for part in chunks(originals):
+        ledger.filter(duplicate_of_id__in=part, state=State.SKIPPED).update(
             state=State.DISCOVERED, reason="", duplicate_of=None, run=None, state_changed_at=now
         )

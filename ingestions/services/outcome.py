@@ -10,13 +10,12 @@ from datetime import datetime
 
 from django.db.models import F
 
+from autoloader.lib.chunks import CHUNK, chunks
 from ingestions.engine.ledger import AttemptState, BatchOutcome, FileOutcome, State
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services import duplicates, quarantine
 
-#: entries a statement, for databases that bound the parameters of one.
-CHUNK = 5000
 #: different pairs of counts that are written with a statement each; more are written row by row.
 STATEMENTS = 100
 
@@ -119,8 +118,8 @@ class Outcome:
             equal[count.rows, count.rescued_rows].append(count.entry_id)
         if len(equal) <= STATEMENTS:
             for (rows, rescued), ids in equal.items():
-                for start in range(0, len(ids), CHUNK):
-                    self._ledger().filter(id__in=ids[start : start + CHUNK]).update(rows=rows, rescued_rows=rescued)
+                for part in chunks(ids):
+                    self._ledger().filter(id__in=part).update(rows=rows, rescued_rows=rescued)
             return
         entries = [LedgerEntry(pk=count.entry_id, rows=count.rows, rescued_rows=count.rescued_rows) for count in counts]
         LedgerEntry.objects.bulk_update(entries, ["rows", "rescued_rows"], batch_size=200)
@@ -148,10 +147,8 @@ class Outcome:
         """Earlier versions of the batch's own files, by entry id with the rows that are left of each."""
         ids = list(left)
         gone: list[int] = []
-        for start in range(0, len(ids), CHUNK):
-            earlier = self._ledger().filter(
-                pk__in=ids[start : start + CHUNK], state__in=[State.LOADED, State.QUARANTINED]
-            )
+        for part in chunks(ids):
+            earlier = self._ledger().filter(pk__in=part, state__in=[State.LOADED, State.QUARANTINED])
             gone += [entry.pk for entry in earlier if not self._lower(entry, left[entry.pk])]
         self._gone(gone)
         duplicates.let_wait(self._ledger(), gone, self.now)
@@ -169,7 +166,7 @@ class Outcome:
         return count
 
     def _gone(self, gone: Sequence[int]) -> None:
-        for start in range(0, len(gone), CHUNK):
-            self._ledger().filter(pk__in=gone[start : start + CHUNK]).update(
+        for part in chunks(gone):
+            self._ledger().filter(pk__in=part).update(
                 state=State.SUPERSEDED, reason=f"replaced by batch {self.batch.pk}", state_changed_at=self.now
             )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from django.db.models import Case, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 
+from autoloader.lib.chunks import chunks
 from ingestions.engine.ledger import Earlier, Entry, Separated, State
 from ingestions.models import Batch, Ingestion, LedgerEntry
 from ingestions.models.ledger import LedgerQuerySet
 
-CHUNK = 5000
 _NONE = {"read_rows": None, "quarantined_rows": None, "dropped_rows": None}
 
 
@@ -30,8 +30,8 @@ def earlier(ledger: LedgerQuerySet, entries: Sequence[Entry]) -> list[Earlier]:
     found: list[Earlier] = []
     ids = {entry.id for entry in entries}
     addresses = [entry.file.address for entry in entries]
-    for start in range(0, len(addresses), CHUNK):
-        rows = ledger.filter(address__in=addresses[start : start + CHUNK], state__in=[State.LOADED, State.QUARANTINED])
+    for part in chunks(addresses):
+        rows = ledger.filter(address__in=part, state__in=[State.LOADED, State.QUARANTINED])
         found += [
             Earlier(
                 row.pk, row.address, State(row.state), str(row.batch_id), row.rows or 0, str(row.quarantine_batch or "")

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.db.models import F, Max
 
+from autoloader.lib.chunks import chunks
 from ingestions.engine.ledger import Asked, BatchState, NewSchema, State
 from ingestions.engine.schema.diff import Change, Path
 from ingestions.engine.schema.policy import Decisions
@@ -18,8 +19,6 @@ from ingestions.engine.schema.types import Type
 from ingestions.models import Ingestion, LedgerEntry, Run, SchemaChange, SchemaVersion
 from ingestions.models.schema import SchemaChangeQuerySet
 
-#: rows a statement.
-CHUNK = 5000
 _APPROVED = (SchemaChange.Status.APPROVED, SchemaChange.Status.APPLIED)
 
 
@@ -67,10 +66,8 @@ class Questions:
             by_numbers[tuple(sorted(waited))].append(entry_id)
         held = 0
         for numbers, ids in by_numbers.items():
-            for start in range(0, len(ids), CHUNK):
-                held += LedgerEntry.objects.filter(
-                    id__in=ids[start : start + CHUNK], batch_id=batch.id, state=State.CLAIMED
-                ).update(
+            for part in chunks(ids):
+                held += LedgerEntry.objects.filter(id__in=part, batch_id=batch.id, state=State.CLAIMED).update(
                     state=State.DISCOVERED,
                     reason=waiting_for(numbers),
                     batch=None,
@@ -164,6 +161,6 @@ def release(changes: SchemaChangeQuerySet) -> int:
         by_numbers[tuple(sorted(others))].append(entry_id)
     for numbers, ids in by_numbers.items():
         reason = waiting_for(numbers) if numbers else ""
-        for start in range(0, len(ids), CHUNK):
-            LedgerEntry.objects.filter(pk__in=ids[start : start + CHUNK]).update(reason=reason)
+        for part in chunks(ids):
+            LedgerEntry.objects.filter(pk__in=part).update(reason=reason)
     return len(by_numbers.get((), []))

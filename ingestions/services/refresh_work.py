@@ -18,6 +18,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.utils import timezone
 
+from autoloader.lib.chunks import CHUNK
 from autoloader.lib.errors import AutoloaderError, ConflictError, TransientError
 from clusters import sessions
 from ingestions.engine.ledger import State
@@ -26,7 +27,6 @@ from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services.lease import Turn
 from ingestions.services.questions import Questions
-from ingestions.services.store import CHUNK
 from ingestions.services.table import table_open
 
 logger = logging.getLogger(__name__)

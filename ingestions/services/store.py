@@ -14,6 +14,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autoloader.lib.chunks import chunks
 from autoloader.lib.errors import AutoloaderError, LeaseLost
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import (
@@ -40,9 +41,6 @@ from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services import duplicates, quarantine
 from ingestions.services.outcome import Outcome
 from ingestions.services.questions import Questions, held_back
-
-#: rows a transaction; SQLite has one writer, and nobody may wait long for it.
-CHUNK = 5000
 
 
 class OrmStore:
@@ -103,16 +101,16 @@ class OrmStore:
 
     def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]:
         found: dict[str, list[Known]] = defaultdict(list)
-        for start in range(0, len(addresses), CHUNK):
-            rows = self._ledger().filter(address__in=addresses[start : start + CHUNK])
+        for part in chunks(addresses):
+            rows = self._ledger().filter(address__in=part)
             for address, version, state in rows.values_list("address", "version", "state"):
                 found[address].append(Known(address, version, State(state)))
         return found
 
     def record(self, entries: Sequence[NewEntry]) -> int:
         added = 0
-        for start in range(0, len(entries), CHUNK):
-            added += self._record(entries[start : start + CHUNK])
+        for part in chunks(entries):
+            added += self._record(part)
         return added
 
     def _record(self, entries: Sequence[NewEntry]) -> int:
@@ -262,10 +260,10 @@ class OrmStore:
                 bytes=sum(entry.file.size_bytes for entry in entries),
             )
             claimed = 0
-            for start in range(0, len(ids), CHUNK):
+            for part in chunks(ids):
                 claimed += (
                     self._ledger()
-                    .filter(id__in=ids[start : start + CHUNK], state=State.DISCOVERED)
+                    .filter(id__in=part, state=State.DISCOVERED)
                     .update(state=State.CLAIMED, batch=batch, run_id=self.run_id, state_changed_at=self._now())
                 )
             if claimed != len(ids):
@@ -275,10 +273,10 @@ class OrmStore:
     def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
         with self._fenced():
             now = self._now()
-            for start in range(0, len(entry_ids), CHUNK):
-                self._ledger().filter(
-                    id__in=entry_ids[start : start + CHUNK], batch_id=batch.id, state=State.CLAIMED
-                ).update(state=State.DISCOVERED, batch=None, run_id=None, state_changed_at=now)
+            for part in chunks(entry_ids):
+                self._ledger().filter(id__in=part, batch_id=batch.id, state=State.CLAIMED).update(
+                    state=State.DISCOVERED, batch=None, run_id=None, state_changed_at=now
+                )
             left = self._ledger().filter(batch_id=batch.id, state=State.CLAIMED)
             summary = left.aggregate(bytes=Coalesce(Sum("size_bytes"), 0))
             rows = Batch.objects.filter(pk=batch.id, state=Batch.State.OPEN)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import zlib
 from collections.abc import Callable
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -101,16 +102,26 @@ def damaged(address: str, codec: str, how: str) -> FileError:
     )  # fmt: skip
 
 
+class _Member(Protocol):
+    """What unpacks one member: zlib's and bz2's objects alike."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
 class _Cut(Exception):
     """The file ends in the middle of its compressed content."""
 
 
-def _stream(raw: bytes, complete: bool, limit: int, new: Callable[[], object], magic: bytes) -> tuple[bytes, bool]:
+def _stream(raw: bytes, complete: bool, limit: int, new: Callable[[], _Member], magic: bytes) -> tuple[bytes, bool]:
     """Members one after the other, each with a decompressor of its own."""
     parts: list[bytes] = []
     room = limit
     while raw.startswith(magic):
-        member: zlib._Decompress | bz2.BZ2Decompressor = new()  # type: ignore[assignment]
+        member = new()
         part = member.decompress(raw, room)
         parts.append(part)
         room -= len(part)

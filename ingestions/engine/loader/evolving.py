@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Any
 
 import pyspark.sql.connect.functions as F
@@ -26,6 +25,7 @@ from ingestions.engine.loader.convert import Converter
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.forms import Forms
+from ingestions.engine.loader.frames import union
 from ingestions.engine.loader.from_path import with_path
 from ingestions.engine.loader.infer import Inference
 from ingestions.engine.loader.matching import Rules, is_reserved
@@ -214,7 +214,7 @@ class EvolvingTable(IcebergTable):
                     )
                     for shape, files in by_shape(entries).items()
                 ]
-            _union(frames).collect()
+            union(frames).collect()
         except Exception as error:
             raise self.read_failed(error, addresses, "reading the files through") from error
 
@@ -300,7 +300,7 @@ class EvolvingTable(IcebergTable):
             table_rows(raw, columns, batch_id, self.converter, trusted=trusted, well_formed=self.well_formed)
             for raw in raws
         ]
-        rows = _union(frames)
+        rows = union(frames)
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
             rows = rows.coalesce(max(2, -(-size // BYTES_PER_TASK)))
@@ -328,8 +328,3 @@ def by_shape(entries: Sequence[Entry]) -> dict[Shape, list[str]]:
             raise FatalError("shape_unknown", f"The shape of {entry.file.address} is not known yet.")
         groups.setdefault(entry.shape, []).append(entry.file.address)
     return groups
-
-
-def _union(frames: list[Any]) -> Any:
-    """All frames have the same columns in the same order."""
-    return reduce(lambda one, other: one.union(other), frames)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
 from typing import Any
 
 import pyspark.sql.connect.functions as F
@@ -20,6 +19,7 @@ from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
 from ingestions.engine.loader import csv_rows, typed_rows, xml_rows
 from ingestions.engine.loader.convert import Converter
+from ingestions.engine.loader.frames import union
 from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.sql import identifier
 from ingestions.engine.schema import types
@@ -106,7 +106,7 @@ class Inference:
                 *(F.struct(F.lit(name).alias("name"), F.col(f"c{at}").alias("text")) for at, name in enumerate(names))
             )
             frames.append(texts.select(F.inline(pairs)))
-        fits = self._fits(reduce(lambda one, other: one.union(other), frames))
+        fits = self._fits(union(frames))
         return {name: fits.get(name, types.STRING) for name in spelling.values()}
 
     def _fits(self, named_texts: Any) -> dict[str, types.Type]:

@@ -12,6 +12,7 @@ import pyspark.sql.connect.functions as F
 
 from ingestions.engine.ledger import Entry
 from ingestions.engine.loader.base import RESCUED_DATA, SOURCE_FILE, fields_of
+from ingestions.engine.loader.frames import union
 from ingestions.engine.loader.matching import Rules, is_reserved, match, unmatched
 from ingestions.engine.loader.rows import CORRUPT_RECORD, FILE_PATH, rescue_key
 from ingestions.engine.schema import types
@@ -64,15 +65,11 @@ def _in_headers(
         for change in diff(table, typed, None):
             if change.kind in (Kind.ADDED, Kind.WIDENED):
                 yield Finding(change, tuple(files))
-        for name in _new([each.name for each in columns if each.type is None], table, rules):
+        for name in unmatched([each.name for each in columns if each.type is None], table, rules):
             yield Finding(Change(Kind.ADDED, (name,)), tuple(files))
     for name, files in names.items():
-        for new in _new([name], table, rules):
+        for new in unmatched([name], table, rules):
             yield Finding(Change(Kind.ADDED, (new,)), tuple(files))
-
-
-def _new(names: Sequence[str], table: Sequence[types.Field], rules: Rules) -> tuple[str, ...]:
-    return unmatched(names, table, rules)
 
 
 # ---- staged rows
@@ -223,8 +220,5 @@ def dropped(loader: EvolvingTable, entries: Sequence[Entry]) -> dict[tuple[str, 
     extra = [
         raw.df.select("source_file", F.explode("extra").alias("each")) for raw in loader.raw_frames(asked, columns)
     ]
-    rows = extra[0]
-    for more in extra[1:]:
-        rows = rows.union(more)
-    counted = rows.groupBy("source_file", F.col("each.key").alias("key")).agg(F.count(F.lit(1)).alias("values"))
+    counted = union(extra).groupBy("source_file", F.col("each.key").alias("key")).agg(F.count(F.lit(1)).alias("values"))
     return {(row["source_file"], row["key"]): row["values"] for row in counted.limit(100_000).collect()}

@@ -8,12 +8,13 @@ of a branch. A batch that is given up has its rows swept.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyspark.sql.connect.functions as F
 from pyspark.sql.connect.window import Window
 
+from autoloader.lib.chunks import chunks
 from autoloader.lib.errors import ConfigError
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import AttemptState, Entry
@@ -29,6 +30,7 @@ from ingestions.engine.loader.base import (
 )
 from ingestions.engine.loader.evolving import by_shape
 from ingestions.engine.loader.failures import commit_failure, is_missing_table
+from ingestions.engine.loader.frames import union
 from ingestions.engine.loader.replacing import of
 from ingestions.engine.loader.rows import CORRUPT_RECORD
 from ingestions.engine.loader.sql import identifier, literal
@@ -228,8 +230,7 @@ class Quarantine:
         """Columns ``source_file``, ``modified_at``, ``raw``, ``reason`` and ``line``, null where it is not known. The
         lines are those of the files themselves, read once more; of equal lines the first malformed row takes the first.
         """
-        frames = [self._of_shape(rows, shape, addresses) for shape, addresses in by_shape(entries).items()]
-        return reduce(lambda one, other: one.union(other), frames)
+        return union([self._of_shape(rows, shape, addresses) for shape, addresses in by_shape(entries).items()])
 
     def _of_shape(self, rows: Any, shape: Shape, addresses: Sequence[str]) -> Any:
         raw = F.from_json(F.col(RESCUED_DATA), "map<string,string>")[CORRUPT_RECORD]
@@ -263,9 +264,9 @@ def _conditions(batches: Collection[str], pairs: Collection[tuple[str, str]]) ->
     """Each short enough for a statement."""
     found = []
     named = sorted(batches)
-    for start in range(0, len(named), _NAMED):
-        found.append(f"{BATCH_ID} IN ({', '.join(map(literal, named[start : start + _NAMED]))})")
+    for ids in chunks(named, _NAMED):
+        found.append(f"{BATCH_ID} IN ({', '.join(map(literal, ids))})")
     ordered = sorted(pairs)
-    for start in range(0, len(ordered), _NAMED):
-        found.append(of(ordered[start : start + _NAMED]))
+    for part in chunks(ordered, _NAMED):
+        found.append(of(part))
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from autoloader.lib.commands import AddVerb, Exit
 from ingestions.management.cli import CliCommand, acting_user, find
-from ingestions.models import Ingestion, LedgerEntry
+from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.services import present
 from ingestions.services.quarantine import bad_files
 
@@ -23,16 +23,14 @@ class Command(CliCommand):
 
     def do_list(self, **options: Any) -> Exit:
         user = acting_user(options["user"])
-        rows = bad_files(LedgerEntry.objects.visible_to(user)).select_related("ingestion", "run")
+        rows = bad_files(LedgerEntry.objects.visible_to(user)).select_related("ingestion")
         if options["ingestion"]:
             rows = rows.filter(ingestion=find(Ingestion.objects.visible_to(user), options["ingestion"], "ingestion"))
-        found = [
-            row
-            for row in rows
-            if (not options["run"] or str(row.run_id) == options["run"])
-            and (options["file"] is None or row.pk == options["file"])
-        ][: max(1, options["limit"])]
-        shown = [present.quarantine(row) for row in found]
+        if options["run"]:
+            rows = rows.filter(run=find(Run.objects.visible_to(user), options["run"], "run"))
+        if options["file"] is not None:
+            rows = rows.filter(pk=options["file"])
+        shown = [present.quarantine(row) for row in rows[: max(1, options["limit"])]]
         if options["json"]:
             self.out(shown)
             return Exit.OK
