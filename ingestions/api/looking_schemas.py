@@ -26,12 +26,14 @@ class PreviewAnswer(Answer):
     total_bytes: int
     estimated_records: int
     malformed_records: int
+    malformed_fate: str = Field(description="What becomes of these, in a sentence.")
     rescued_records: int
     files_read: list[str]
     files_skipped: dict[str, int]
     inconsistencies: list[str]
     recommendations: list[str]
     ddl: list[str]
+    no_ddl: str = Field(description="Why nothing is altered, where `ddl` is empty.")
     table_exists: bool
     hint: str
     complete: bool = Field(description="false: the listing was cut off, and the counts are those until then.")
@@ -88,6 +90,7 @@ class DryRunAnswer(Answer):
     table: str
     table_exists: bool
     ddl: list[str] = Field(description="The statements that would run, in their order.")
+    no_ddl: str = Field(description="Why nothing is altered, where `ddl` is empty.")
     problems: list[DryRunProblem]
     first_files: list[str]
     cost: DryRunCost

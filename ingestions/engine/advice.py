@@ -9,6 +9,9 @@ from autoloader.lib.errors import FileError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import Entry
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column, Trial
+from ingestions.engine.quarantine_name import quarantine_name
+from ingestions.engine.rows_limit import RowsLimit
+from ingestions.engine.schema.policy import Mode
 from ingestions.engine.survey import Survey
 
 #: files smaller than this cost more to open than to read.
@@ -149,3 +152,31 @@ def _changes(columns: Sequence[Column], trial: Trial | None) -> list[str]:
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:NAMED])
     return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+
+
+def malformed_fate(config: IngestionConfig) -> str:
+    """What becomes of rows that cannot be read, in a sentence."""
+    match config.format.bad_rows:
+        case "quarantine":
+            return f"They go to {quarantine_name(config.destination.key)}, with file and line; no row is lost."
+        case "drop":
+            return "They are left out of the table, and counted for their file."
+        case "fail":
+            limit = RowsLimit.of(config.format)
+            return f"A file may have {limit if limit.share is not None else f'{limit} of them'}, else it is set aside."
+    return "They are kept whole in _rescued_data; no value is lost."
+
+
+_UNALTERED = {
+    Mode.RESCUE: "No statement runs: values of new columns are kept in _rescued_data.",
+    Mode.FAIL: "No statement runs: a file that brings a new column stops its run, and the error shows the statement.",
+    Mode.NONE: "No statement runs: new columns are left out, and counted.",
+    Mode.REVIEW: "No statement runs unasked: files that bring a new column wait until somebody decides.",
+}
+
+
+def no_statement(config: IngestionConfig) -> str:
+    """Why nothing is altered before the rows are loaded, in a sentence."""
+    schema = config.format.schema_
+    mode = Mode.of(schema.evolution_mode, schema.evolution_enabled)
+    return _UNALTERED.get(mode, "No statement is needed: the table has every column.")

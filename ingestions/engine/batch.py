@@ -12,6 +12,7 @@ from dataclasses import replace
 from enum import Enum
 
 from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, TransientError
+from autoloader.lib.words import plural
 from ingestions.engine import earlier
 from ingestions.engine.bad_files import Aside, BadFiles
 from ingestions.engine.bad_rows import BadRows
@@ -190,8 +191,7 @@ class BatchLoad:
     def _phase(self, step: str) -> None:
         """At most 60 characters: what is done, and to how much."""
         size = sum(entry.file.size_bytes for entry in self.batch.entries)
-        count = len(self.batch.entries)
-        files = "1 file" if count == 1 else f"{count:,} files"
+        files = plural(len(self.batch.entries), "file")
         self.store.phase(f"batch {self.batch.number}: {step} of {files}, {_size(size)}")
 
     def _check(self, audit: Audit, staged: Staged) -> None:

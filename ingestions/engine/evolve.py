@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoloader.lib.errors import AutoloaderError, FatalError, SchemaStop
+from autoloader.lib.words import plural
 from ingestions.engine.context import Context
 from ingestions.engine.ledger import Asked, BatchState, Entry, NewSchema
 from ingestions.engine.loader.base import TableLoader, TableState
@@ -159,8 +160,8 @@ class Evolution:
         ddl = "; ".join(self.loader.altering(changes, self._table()))
         return SchemaStop(
             "new_columns",
-            f"Files bring columns that {name} has not: {wanted}. They are in {len(files):,} "
-            f"{'file' if len(files) == 1 else 'files'}: {', '.join(files[:NAMED])}{_more(len(files) - NAMED)}. "
+            f"Files bring columns that {name} has not: {wanted}. They are in "
+            f"{plural(len(files), 'file')}: {', '.join(files[:NAMED])}{_more(len(files) - NAMED)}. "
             f"Nothing of this run was published. Taking them up would be: {ddl}",
             "Run this statement on the cluster, or set the evolution mode to addNewColumns (or to rescue), then run "
             "again; all files wait.",

@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from autoloader.lib.commands import AddVerb, Exit
 from autoloader.lib.errors import ConfigError
+from autoloader.lib.words import plural
 from ingestions.management.cli import CliCommand, acting_user
 from ingestions.management.feed_file import read_feed
 from ingestions.services import looking
@@ -46,8 +47,8 @@ class LookingVerbs(CliCommand):
             self.out(found)
             return Exit.OK
         self.stdout.write(
-            f"{found['file_count']} files, {found['total_bytes']} bytes, about {found['estimated_records']} rows; "
-            f"{len(found['files_read'])} files read"
+            f"{plural(found['file_count'], 'file')}, {plural(found['total_bytes'], 'byte')}, "
+            f"about {plural(found['estimated_records'], 'row')}; {plural(len(found['files_read']), 'file')} read"
         )
         self.table(
             ("column", "type", "new", "empty", "rescued", "examples"),
@@ -99,9 +100,9 @@ class LookingVerbs(CliCommand):
             self.out(found)
             return Exit.OK
         self.stdout.write(
-            f"The next run would load {found['files']} files ({found['bytes']} bytes, about {found['estimated_rows']} "
-            f"rows) in {found['batches']} batches into {found['table']} ({found['write_mode']}), for about "
-            f"{found['cost']['compute']:.4f} {found['cost']['currency']}."
+            f"The next run would load {plural(found['files'], 'file')} ({plural(found['bytes'], 'byte')}, about "
+            f"{plural(found['estimated_rows'], 'row')}) in {plural(found['batches'], 'batch')} into {found['table']} "
+            f"({found['write_mode']}), for about {found['cost']['compute']:.4f} {found['cost']['currency']}."
         )
         for statement in found["ddl"]:
             self.stdout.write(f"{statement};")

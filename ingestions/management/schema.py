@@ -7,6 +7,7 @@ from typing import Any
 
 from autoloader.lib.commands import AddVerb, Exit, clean
 from autoloader.lib.errors import ConfigError
+from autoloader.lib.words import plural
 from ingestions.management.cli import CliCommand, acting_user
 from ingestions.models import Ingestion
 from ingestions.services import present_schema
@@ -59,7 +60,7 @@ class SchemaVerbs(CliCommand):
             self.stdout.write("No change has asked for a decision.")
         for each in found:
             shown = present_schema.change(each)
-            self.stdout.write(f"#{each.number}  {each.status}  {shown['files_count']:,} files")
+            self.stdout.write(f"#{each.number}  {each.status}  {plural(shown['files_count'], 'file')}")
             self._lines(each.ddl, shown["files"][:20])
         return Exit.OK
 

@@ -9,9 +9,11 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from autoloader.lib.commands import Exit
+from autoloader.lib.words import plural
 from ingestions.management.cli import CliCommand
 from ingestions.models import Run
 from ingestions.services import heartbeat, present
+from ingestions.services.questions import held_back
 from ingestions.services.status import RUN
 
 #: a queued run that nobody takes for this long makes the command look for a worker.
@@ -86,13 +88,17 @@ class WaitingCommand(CliCommand):
             if self.stderr.isatty():
                 self.stderr.write("")
             self.stdout.write(
-                f"{RUN[run.status].label}: {run.files_loaded} files, {run.rows_done} rows in "
+                f"{RUN[run.status].label}: {plural(run.files_loaded, 'file')}, {plural(run.rows_done, 'row')} in "
                 f"{present.duration_seconds(run):g} s"
-                + (f"; {run.files_failed} files failed" if run.files_failed else "")
+                + (f"; {plural(run.files_failed, 'file')} failed" if run.files_failed else "")
                 + (f"; {run.files_skipped} skipped" if run.files_skipped else "")
             )
             if run.hint:
                 self.stdout.write(run.hint)
+            if run.files_held:
+                self.stdout.write(
+                    f"{held_back(run.files_held)} See: manage.py ingestion schema changes {run.ingestion_id}"
+                )
             for error in run.errors.all()[:20]:
                 self.stderr.write(f"{error.file or 'run'}: {error.message} {error.hint}")
         codes = {Run.Status.SUCCESS: Exit.OK, Run.Status.PARTIAL: Exit.PARTIAL}

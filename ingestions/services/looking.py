@@ -18,7 +18,7 @@ from autoloader.lib.errors import FileError
 from clusters import sessions
 from clusters.models import Cluster
 from ingestions.engine import cost, sources
-from ingestions.engine.advice import advise, disagreements
+from ingestions.engine.advice import advise, disagreements, malformed_fate, no_statement
 from ingestions.engine.config import Credentials, IngestionConfig
 from ingestions.engine.ledger import Entry, Known, State
 from ingestions.engine.loader import open_loader
@@ -117,6 +117,7 @@ def dry_run(*, ingestion: Ingestion, bounded: Bounded | None = None) -> dict[str
         "table": subject.config.destination.key,
         "table_exists": look.table is not None,
         "ddl": list(look.ddl) if seen.files else [],
+        "no_ddl": no_statement(subject.config),
         "problems": [{"file": each.path, "message": each.message, "hint": each.hint} for each in look.problems],
         "first_files": [file.address for file in seen.first],
         "cost": {"compute": money["first_run"]["compute"], "seconds": money["first_run"]["seconds"],
@@ -335,12 +336,14 @@ def _preview(subject: Subject, look: Look) -> dict[str, Any]:
         "total_bytes": seen.bytes,
         "estimated_records": _estimated_rows(look),
         "malformed_records": trial.rescued.get("_corrupt_record", 0) if trial else 0,
+        "malformed_fate": malformed_fate(subject.config),
         "rescued_records": sum(file.rescued_rows for file in trial.files.values()) if trial else 0,
         "files_read": [entry.file.address for entry in look.entries],
         "files_skipped": dict(seen.skipped),
         "inconsistencies": disagreements(look.entries, look.problems, trial),
         "recommendations": advise(subject.config, seen, look.entries, look.columns, trial, look.table is not None),
         "ddl": list(look.ddl),
+        "no_ddl": no_statement(subject.config),
         "table_exists": look.table is not None,
         "hint": seen.hint,
         "complete": seen.complete,

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db.models import F, Max
 
 from autoloader.lib.chunks import chunks
+from autoloader.lib.words import plural
 from ingestions.engine.ledger import Asked, BatchState, NewSchema, State
 from ingestions.engine.schema.diff import Change, Path
 from ingestions.engine.schema.policy import Decisions
@@ -140,8 +141,7 @@ def waiting_for(numbers: Iterable[int]) -> str:
 
 def held_back(files: int) -> str:
     """What a run says of files that it leaves alone."""
-    count = "1 file waits" if files == 1 else f"{files:,} files wait"
-    return f"{count} for a decision about a schema change."
+    return f"{plural(files, 'file')} {'waits' if files == 1 else 'wait'} for a decision about a schema change."
 
 
 def release(changes: SchemaChangeQuerySet) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from autoloader.lib.words import plural
 from ingestions.engine import sources
 from ingestions.engine.discovery import survey
 from ingestions.engine.ledger import State
@@ -120,14 +121,10 @@ def _estimate(found: Impact, ingestion: Ingestion) -> None:
     found.cost = hours * cluster.workers * cluster.dbu_per_worker * cluster.price_dbu_hour
     found.notes.append(f"Duration: {note}.")
     found.notes.append(
-        f"Cost: duration x {_counted(cluster.workers, 'worker', 'workers')} x {cluster.dbu_per_worker:g} DBU x "
+        f"Cost: duration x {plural(cluster.workers, 'worker')} x {cluster.dbu_per_worker:g} DBU x "
         f"{cluster.price_dbu_hour:g} {cluster.currency} a DBU hour."
         + ("" if cluster.currency == "USD" else f" It is in {cluster.currency}, the cluster's currency.")
     )
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
 
 
 def _rate(speed: float) -> str:

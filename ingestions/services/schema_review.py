@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from autoloader.lib.errors import ConflictError, NotFoundError
+from autoloader.lib.words import plural
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, SchemaChange, SchemaVersion
 from ingestions.models.schema import SchemaChangeQuerySet
@@ -24,7 +25,7 @@ class Decided:
 
     @property
     def effect(self) -> str:
-        count = "1 file" if self.files == 1 else f"{self.files:,} files"
+        count = plural(self.files, "file")
         if self.change.status == SchemaChange.Status.APPROVED:
             return f"The next run changes the table and loads {count}."
         return f"The next run loads {count}; the values of these fields stand in _rescued_data, from now on."

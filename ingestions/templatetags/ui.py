@@ -12,11 +12,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from autoloader.lib.words import plural
 from ingestions.models import Batch, Ingestion, Run, SchemaChange
 from ingestions.services import present, status
 from ingestions.services.status import Badge
 
 register = template.Library()
+register.filter("plural", plural)
 #: a space that keeps number and unit on one line.
 NARROW = "\u00a0"
 NOTHING = "–"
@@ -112,13 +114,6 @@ def badge(thing: Any) -> SafeString:
     else:
         found = status.FILE.get(thing) or status.CLUSTER[thing]
     return format_html('<span class="badge {}">{}</span>', found.tone, found.label)
-
-
-@register.filter
-def plural(count: int, word: str) -> str:
-    """``1 file``, ``2 files``."""
-    ending = "" if count == 1 else "es" if word.endswith(("ch", "s")) else "s"
-    return f"{count:,} {word}{ending}"
 
 
 @register.filter

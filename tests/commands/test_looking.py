@@ -78,11 +78,11 @@ def test_a_preview_and_a_dry_run_by_a_real_cluster(feed: Path, superuser: Any, s
     cluster: Cluster = make_cluster(superuser, url=spark_server.url, is_embedded=True)
     done = manage("ingestion", "preview", "-f", str(feed))
     assert done.code == 0, done.err
-    assert "1 files, 16 bytes, about 2 rows" in done.out
+    assert "1 file, 16 bytes, about 2 rows" in done.out
     assert "CREATE TABLE IF NOT EXISTS `local`.`looks`.`from_command`" in done.out
     source = {"type": "local", "path": str(feed.parent / "in")}
     table = {"catalog": "local", "database": "looks", "table": "from_command"}
     make_ingestion(superuser, cluster, source=source, destination=table)
     done = manage("ingestion", "dry-run", "Orders")
     assert done.code == 0, done.err
-    assert "would load 1 files" in done.out
+    assert "would load 1 file " in done.out

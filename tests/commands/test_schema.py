@@ -17,7 +17,7 @@ def test_versions_and_changes_are_listed(feed: Ingestion) -> None:
     make_schema_change(feed, files=[make_file(feed, state="DISCOVERED")])
     assert manage("ingestion", "schema", "list", name).out.startswith("v1 ")
     told = manage("ingestion", "schema", "changes", name).out
-    for part in ("#1  pending  1 files", "ADD COLUMNS", "from s3://shop/orders/00000.csv"):
+    for part in ("#1  pending  1 file", "ADD COLUMNS", "from s3://shop/orders/00000.csv"):
         assert part in told
     assert json.loads(manage("ingestion", "schema", "changes", name, "--json").out)[0]["number"] == 1
     assert json.loads(manage("ingestion", "schema", "list", name, "--json").out)[0]["columns"][0]["name"] == "id"

@@ -91,6 +91,18 @@ def test_files_that_cannot_be_read_are_named_and_the_others_shown(feed: NewFeed)
     assert len(seen["files_read"]) == 2
 
 
+def test_a_preview_shows_what_the_policies_leave_of_the_rows(feed: NewFeed) -> None:
+    orders = feed(format={"type": "csv", "bad_rows": "quarantine", "schema": {"evolution_mode": "review"}})
+    orders.write("a.csv", "id,name\n1,a\n2,b,too many\n")
+    orders.run()
+    orders.write("b.csv", "id,name,colour\n3,c,red\n")
+    seen = preview(orders)
+    assert [json.loads(row)["id"] for row in seen["sample_data"]] == [1, 3]
+    assert seen["malformed_records"] == 1
+    assert "__quarantine" in seen["malformed_fate"]
+    assert (seen["ddl"], "until somebody decides" in seen["no_ddl"]) == ([], True)
+
+
 def test_a_gzip_that_ends_too_early_does_not_spoil_the_preview(feed: NewFeed) -> None:
     import gzip
     import random

@@ -48,7 +48,6 @@ def test_spans(seconds: float | None, shown: str) -> None:
 
 def test_numbers() -> None:
     assert (ui.number(12408), ui.number(1234.56), ui.number(None)) == ("12,408", "1,234.6", "–")
-    assert (ui.plural(1, "file"), ui.plural(2000, "batch")) == ("1 file", "2,000 batches")
 
 
 def test_instants_are_written_in_utc_for_the_script_to_turn() -> None:

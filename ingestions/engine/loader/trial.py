@@ -11,6 +11,7 @@ import pyspark.sql.connect.functions as F
 
 from autoloader.lib.errors import SchemaStop
 from ingestions.engine.ledger import Entry
+from ingestions.engine.loader import counts
 from ingestions.engine.loader.base import (
     METADATA_COLUMNS,
     RESCUED_DATA,
@@ -43,6 +44,8 @@ def run(loader: EvolvingTable, entries: Sequence[Entry], columns: Sequence[Colum
     own = [column for column in optional if column.name not in {name for name, _ in METADATA_COLUMNS}]
     files = _files(rows, own)
     keys = _keys(rows) if any(each.rescued_rows for each in files.values()) else {}
+    if loader.config.format.bad_rows in ("quarantine", "drop"):
+        rows = rows.where(~F.coalesce(counts.malformed(), F.lit(False)))
     return Trial(optional, files, keys, _shown(rows, show) if show else ())
 
 
