@@ -138,11 +138,17 @@ class BatchLoad:
         return verdict
 
     def _attempt(self, attempt: AttemptState) -> _Verdict:
-        """Branch first, then look whether the batch is there already, then stage, audit, publish."""
+        """Branch first, then look whether the batch is there already, then stage, audit, publish.
+
+        The first attempt at a batch that was begun just now need not look: writing down the base has proved, with the
+        branch made, that nobody has taken over the run, and so that nobody else has begun an attempt. The loader looks
+        once more before it publishes, where that costs nothing.
+        """
         base = self.loader.open_branch(attempt.branch)
         self.store.attempt_based(self.batch, attempt, base)
         attempt = replace(attempt, base_snapshot_id=base)
-        found = self.loader.find_batch(attempt.branch, self.batch.id)
+        first = self.batch.new and attempt.number == 1
+        found = None if first else self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
             self.dropped = self.evolution.dropped_if_known(self.batch.entries)
             left = self.loader.rows_left(earlier.in_table(self.earlier))
