@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 
 from autoloader.lib.errors import FileError
 from ingestions.engine.sources.s3 import FOLDER_WEIGHT, S3Source
+from ingestions.engine.sources.s3_reads import signed
 from tests.engine.stores import FilledBucket
 from tests.engine.test_sources_s3_answers import answering, s3
 from tests.support.s3 import S3Server
@@ -22,8 +28,21 @@ def bucket(s3_server: S3Server) -> FilledBucket:
     return FilledBucket(s3_server)
 
 
-def refuse(**_: Any) -> None:
-    raise AssertionError("the SDK was asked")
+@pytest.mark.parametrize("token", [None, "a token/of+a=session"])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_request_is_signed_as_the_sdk_signs_it(key: str, token: str | None) -> None:
+    keys = ReadOnlyCredentials("AKIA", "a secret", token)
+    path = f"/bucket/{quote(key, safe='/-._~')}"
+    request = AWSRequest("GET", f"http://127.0.0.1:9000{path}", headers={"Range": "bytes=0-9"})
+    S3SigV4Auth(keys, "s3", "eu-central-1").add_auth(request)
+    at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    given = {"host": "127.0.0.1:9000", "range": "bytes=0-9"}
+    ours = signed(keys, "eu-central-1", path=path, headers=given, now=at)
+    assert ours == {name.lower(): value for name, value in request.headers.items()}
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("the store was asked")
 
 
 @pytest.mark.cloud
@@ -64,6 +83,24 @@ def test_a_folder_weighs_its_objects_and_more_for_each_folder_inside(bucket: Fil
         assert source.weigh(f"{bucket.root}other/", 1000) == FOLDER_WEIGHT
         assert source.weigh(f"{bucket.root}none/", 1000) == 0
         assert (source.weigh(f"{bucket.root}in/", 10) or 0) > 10
+
+
+@pytest.mark.cloud
+def test_what_was_listed_already_is_weighed_without_asking(
+    bucket: FilledBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("in/a", "in/b", "in/deep/a", "in/deep/b", "in/deeper/c", "in/z", "other/a"):
+        bucket.put(key, b"x")
+    folders = [f"{bucket.root}{name}" for name in ("in/", "in/deep/", "in/deeper/", "in/none/")]
+    with closing(bucket.open(f"{bucket.root}in/")) as source:
+        assert isinstance(source, S3Source)
+        asked = [source.weigh(folder, 1000) for folder in folders]
+        assert len(list(source.list())) == 6
+        other = source.weigh(f"{bucket.root}other/", 1000)
+        monkeypatch.setattr(source, "_pages", refuse)
+        assert [source.weigh(folder, 1000) for folder in folders] == asked
+        assert asked == [4 * FOLDER_WEIGHT + 2, FOLDER_WEIGHT + 1, FOLDER_WEIGHT, 0]
+        assert other == FOLDER_WEIGHT
 
 
 @pytest.mark.cloud
