@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 
 from autoloader.lib.errors import FileError
 from ingestions.engine.sources.s3 import FOLDER_WEIGHT, S3Source
-from ingestions.engine.sources.s3_reads import signed
 from tests.engine.stores import FilledBucket
 from tests.engine.test_sources_s3_answers import answering, s3
 from tests.support.s3 import S3Server
@@ -26,19 +20,6 @@ KEYS = ["a b", "a+b", "100%", "%20", "ünï-日本", "[1]", "x:y", "q?", "k=1/#"
 @pytest.fixture
 def bucket(s3_server: S3Server) -> FilledBucket:
     return FilledBucket(s3_server)
-
-
-@pytest.mark.parametrize("token", [None, "a token/of+a=session"])
-@pytest.mark.parametrize("key", KEYS)
-def test_a_request_is_signed_as_the_sdk_signs_it(key: str, token: str | None) -> None:
-    keys = ReadOnlyCredentials("AKIA", "a secret", token)
-    path = f"/bucket/{quote(key, safe='/-._~')}"
-    request = AWSRequest("GET", f"http://127.0.0.1:9000{path}", headers={"Range": "bytes=0-9"})
-    S3SigV4Auth(keys, "s3", "eu-central-1").add_auth(request)
-    at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    given = {"host": "127.0.0.1:9000", "range": "bytes=0-9"}
-    ours = signed(keys, "eu-central-1", path=path, headers=given, now=at)
-    assert ours == {name.lower(): value for name, value in request.headers.items()}
 
 
 def refuse(*_: Any, **__: Any) -> None:
