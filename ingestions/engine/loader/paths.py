@@ -25,8 +25,8 @@ LINKS = "viewfs://autoloader/"
 #: every path is a pattern to Spark, and an address a plain name. A path whose patterns are all escaped is opened as it
 #: is, without a look at its neighbours.
 _PATTERN = re.compile(r"[\\{}\[\]*?]")
-#: an address of characters that Spark writes as they are.
-_UNCHANGED = re.compile(r"[a-z0-9]+://[A-Za-z0-9/_.=~-]*")
+#: an address of characters that Spark writes as they are. Of local files it writes the start in more than one way.
+_UNCHANGED = re.compile(r"(?!file:)[a-z0-9]+://[A-Za-z0-9/_.=~-]*")
 
 
 def spark_path(address: str, access: SparkAccess) -> str:
