@@ -189,7 +189,7 @@ Q_CLUSTER = {
     "ack_failures": True,
     "queue_limit": 1,
     "bulk": 1,
-    "poll": 0.2,
+    "poll": 0.05,
     "catch_up": False,
     "save_limit": 250,
     "label": "Queue",

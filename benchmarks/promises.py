@@ -10,9 +10,12 @@ from ingestions.engine.config import Credentials, IngestionConfig
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.formats.sniff import sniff
 from ingestions.engine.ledger import AttemptState, Entry, State
+from ingestions.engine.loader.base import Plan
 from ingestions.engine.sources.base import SparkAccess
 
 _TABLE = "promises"
+#: as a batch is staged at first.
+PLAN = Plan(careful=frozenset())
 
 
 class Promises:
@@ -66,7 +69,7 @@ class Promises:
 
     def bare(self) -> None:
         """One append, without branch, audit and proof."""
-        rows, _ = self.loader.frame(self.entries, str(uuid.uuid4()))
+        rows, _ = self.loader.frame(self.entries, str(uuid.uuid4()), careful=PLAN.careful)
         rows.writeTo(self.loader.table).append()
 
     def kept(self) -> None:
@@ -76,7 +79,7 @@ class Promises:
         base = self.loader.open_branch(branch)
         attempt = AttemptState(self.attempts, branch, base, self.session.session_id, branch, open=True)
         assert self.loader.find_batch(branch, batch_id) is None
-        staged = self.loader.stage(self.entries, batch_id=batch_id, attempt=attempt)
+        staged = self.loader.stage(self.entries, batch_id=batch_id, attempt=attempt, plan=PLAN)
         audit = self.loader.audit(staged, attempt, self.entries)
         assert len(audit.files) == len(self.entries)
         self.loader.publish(attempt, staged)

@@ -34,6 +34,9 @@ BASE: dict[str, str] = {
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
     # What takes nested values out of texts nests deeper than Spark 3.5 looks by itself.
     "spark.sql.analyzer.maxIterations": "1000",
+    # Java runs a method of more bytes uncompiled, for ever; Spark then cuts a step into smaller ones. Rows of CSV are
+    # read in two thirds of the time so.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     # Spark 4 would read no other encodings than Latin-1 and the Unicode ones.
     "spark.sql.legacy.javaCharsets": "true",
     # Times are read alike by 3.5 and 4.x.

@@ -173,6 +173,12 @@ def _nothing() -> None:
     """Instead of the client's own close."""
 
 
+def _untold(message: object) -> str:
+    """Instead of the client's own text of a plan, which it makes for its log before it asks whether it has one: that of
+    a thousand files takes longer than sending it."""
+    return type(message).__name__
+
+
 class Session:
     """A session on a server, configured as ``clusters.conf`` says. Errors are the product's own."""
 
@@ -188,6 +194,7 @@ class Session:
         # A session that is collected closes threads that all sessions of the process share, on whichever thread the
         # collector runs: seen to lock up for ever against a session that was just being used. We release by ourselves.
         self._client.close = _nothing  # type: ignore[method-assign]  # the collector calls it, see above
+        self._client._proto_to_string = _untold  # type: ignore[method-assign,assignment]
         self._client._retry_policy.update(_RETRIES)
         self._stub = _stub(self._watch.channel)
         self._marker = secrets.token_hex(8)

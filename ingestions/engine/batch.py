@@ -33,6 +33,7 @@ class _Verdict(Enum):
     """How an attempt ended that raised nothing."""
 
     LOADED = "published"
+    UNCERTAIN = "given up: some of its files have to be read with care"
     EVOLVED = "given up: the files brought what the table had not"
     FILES_LEFT_OUT = "given up: files are left out for their malformed rows"
     ROWS_LEFT_OUT = "given up: its malformed rows are kept out of the table"
@@ -53,6 +54,8 @@ class BatchLoad:
         #: earlier versions of its files that it takes the place of.
         self.earlier: Sequence[Earlier] = ()
         self.evolution = Evolution(context, loader, batch)
+        #: files that were read quickly, and have rows that may not be wholly in their columns.
+        self.careful = frozenset[str]() if loader.quick else None
         #: address → name → values that are left out of the table.
         self.dropped: dict[str, dict[str, int]] = {}
         #: set when the publish is about to be asked for; from then on only the table can tell how it ended.
@@ -138,11 +141,17 @@ class BatchLoad:
         return verdict
 
     def _attempt(self, attempt: AttemptState) -> _Verdict:
-        """Branch first, then look whether the batch is there already, then stage, audit, publish."""
+        """Branch first, then look whether the batch is there already, then stage, audit, publish.
+
+        The first attempt at a batch that was begun just now need not look: writing down the base has proved, with the
+        branch made, that nobody has taken over the run, and so that nobody else has begun an attempt. The loader looks
+        once more before it publishes, where that costs nothing.
+        """
         base = self.loader.open_branch(attempt.branch)
         self.store.attempt_based(self.batch, attempt, base)
         attempt = replace(attempt, base_snapshot_id=base)
-        found = self.loader.find_batch(attempt.branch, self.batch.id)
+        first = self.batch.new and attempt.number == 1
+        found = None if first else self.loader.find_batch(attempt.branch, self.batch.id)
         if found is not None:
             self.dropped = self.evolution.dropped_if_known(self.batch.entries)
             left = self.loader.rows_left(earlier.in_table(self.earlier))
@@ -154,13 +163,15 @@ class BatchLoad:
         if self.store.cancel_requested():
             return _Verdict.CANCELLED
         self._phase("writing rows")
-        plan = Plan(bool(self.bad_rows.separated), earlier.in_table(self.earlier))
+        plan = Plan(bool(self.bad_rows.separated), earlier.in_table(self.earlier), self.careful)
         staged = self.loader.stage(self.batch.entries, batch_id=self.batch.id, attempt=attempt, plan=plan)
         audit = Audit({})
         if staged.snapshot_id is not None:
             self._phase("auditing rows")
             audit = self.loader.audit(staged, attempt, self.batch.entries)
             self._check(audit, staged)
+            if audit.uncertain:
+                return self._with_care(audit.uncertain)
             if audit.findings and self.evolution.settle(audit.findings, ROWS):
                 self._rest(self.evolution.batch)
                 return _Verdict.EVOLVED
@@ -177,6 +188,14 @@ class BatchLoad:
         self.loader.publish(attempt, staged)
         self._loaded(attempt, audit, staged, {})
         return _Verdict.LOADED
+
+    def _with_care(self, files: frozenset[str]) -> _Verdict:
+        """The second time all files are read with care; where many have to be, those of the next batches too."""
+        self.careful = None if self.careful is None or self.careful else files
+        if len(files) * 2 > len(self.batch.entries):
+            self.loader.quick = False
+        logger.info("files to be read with care", extra={"files": len(files)})
+        return _Verdict.UNCERTAIN
 
     def _separate(self, audit: Audit, staged: Staged, attempt: AttemptState) -> _Verdict | None:
         """What has to be staged anew because of malformed rows; ``None`` where nothing has."""

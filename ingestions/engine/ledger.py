@@ -137,6 +137,8 @@ class BatchState:
     attempts: tuple[AttemptState, ...] = ()
     #: malformed rows of it may stand in the quarantine table already.
     separated: bool = False
+    #: begun by this very hold of the run: before its first attempt nobody can have published it.
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,7 @@ class OrmStore:
                 )
             if claimed != len(ids):
                 raise LeaseLost("files_taken", "Files of this batch changed their state while it was planned.")
-        return BatchState(str(batch.pk), batch.number, tuple(entries))
+        return BatchState(str(batch.pk), batch.number, tuple(entries), new=True)
 
     def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
         with self._fenced():

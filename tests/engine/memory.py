@@ -147,7 +147,7 @@ class MemoryStore:
             row.batch = batch.id
         self.ledger.batches[batch.id] = batch
         self.ledger.attempts[batch.id] = []
-        return batch
+        return replace(batch, new=True)
 
     def release(self, batch: BatchState, entry_ids: Sequence[int]) -> None:
         self._write("release")

@@ -129,6 +129,7 @@ class MemoryLoader:
     """
 
     session_id = "memory"
+    quick = True
 
     def __init__(
         self, table: Table, source: MemorySource, trip: Callable[[str], None], late: list[Callable[[], None]]

@@ -22,8 +22,8 @@ def bucket(s3_server: S3Server) -> FilledBucket:
     return FilledBucket(s3_server)
 
 
-def refuse(**_: Any) -> None:
-    raise AssertionError("the SDK was asked")
+def refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("the store was asked")
 
 
 @pytest.mark.cloud
@@ -64,6 +64,24 @@ def test_a_folder_weighs_its_objects_and_more_for_each_folder_inside(bucket: Fil
         assert source.weigh(f"{bucket.root}other/", 1000) == FOLDER_WEIGHT
         assert source.weigh(f"{bucket.root}none/", 1000) == 0
         assert (source.weigh(f"{bucket.root}in/", 10) or 0) > 10
+
+
+@pytest.mark.cloud
+def test_what_was_listed_already_is_weighed_without_asking(
+    bucket: FilledBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("in/a", "in/b", "in/deep/a", "in/deep/b", "in/deeper/c", "in/z", "other/a"):
+        bucket.put(key, b"x")
+    folders = [f"{bucket.root}{name}" for name in ("in/", "in/deep/", "in/deeper/", "in/none/")]
+    with closing(bucket.open(f"{bucket.root}in/")) as source:
+        assert isinstance(source, S3Source)
+        asked = [source.weigh(folder, 1000) for folder in folders]
+        assert len(list(source.list())) == 6
+        other = source.weigh(f"{bucket.root}other/", 1000)
+        monkeypatch.setattr(source, "_pages", refuse)
+        assert [source.weigh(folder, 1000) for folder in folders] == asked
+        assert asked == [4 * FOLDER_WEIGHT + 2, FOLDER_WEIGHT + 1, FOLDER_WEIGHT, 0]
+        assert other == FOLDER_WEIGHT
 
 
 @pytest.mark.cloud

@@ -110,7 +110,7 @@ class Feed:
         return [row.state for row in self.ledger.rows.values()]
 
 
-@pytest.mark.parametrize("step", ["infer", "before branch", "find", "during stage", "after stage", "audit"])
+@pytest.mark.parametrize("step", ["infer", "before branch", "after branch", "during stage", "after stage", "audit"])
 def test_an_interrupted_batch_is_given_back_without_a_trace(step: str) -> None:
     feed = Feed()
     assert feed.work(step) is Outcome.CANCELLED

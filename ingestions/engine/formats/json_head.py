@@ -14,6 +14,8 @@ class Concatenated(Exception):
     """Several documents, each over several lines, follow each other."""
 
 
+#: characters of a first record that is kept for comparison.
+MAX_SAMPLE = 16_384
 _DECODER = json.JSONDecoder()
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -43,6 +45,14 @@ def is_document(text: str, complete: bool) -> bool:
     if body[stop:].strip():
         raise Concatenated
     return True
+
+
+def first_line(text: str) -> str:
+    """The first record of a file with one a line; nothing where it is longer than anybody would compare."""
+    body = text.lstrip()
+    end = _LINE_END.search(body, 0, MAX_SAMPLE)
+    line = body[: end.start()] if end else body
+    return line.rstrip() if len(line) <= MAX_SAMPLE else ""
 
 
 def is_value(line: str) -> bool:

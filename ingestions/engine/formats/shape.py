@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from autoloader.lib.errors import FileError
@@ -39,6 +39,8 @@ class Shape:
     format: str
     columns: tuple[ShapeColumn, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    #: the first record of a file of this shape, where it was read just now; a help for speed, no part of the shape.
+    sample: str = field(default="", compare=False, repr=False)
 
     @property
     def key(self) -> str:

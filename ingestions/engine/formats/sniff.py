@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from autoloader.lib.errors import ConfigError, FileError
 from ingestions.engine import config
@@ -139,7 +140,8 @@ def _json(source: Readable, file: Named, options: config.FormatOptions) -> Shape
     if head.complete:
         damage.check_cut(file.address, head.text, document=document)
     path = {"records_path": options.records_path.strip()} if options.records_path else {}
-    return _shape("json", {"multiline": str(document).lower(), **path, **head.options(file.address)})
+    shape = _shape("json", {"multiline": str(document).lower(), **path, **head.options(file.address)})
+    return shape if document else replace(shape, sample=json_head.first_line(head.text))
 
 
 def _first_text(source: Readable, file: Named, options: config.FormatOptions) -> Head:

@@ -27,13 +27,17 @@ def open_loader(
 
     The lease has set the source's access and the listing's tuning; what the conversions rely on is set here.
     """
-    from ingestions.engine.loader.loader import SparkTableLoader  # PySpark is imported only where a session exists
+    # PySpark is imported only where a session exists
+    from ingestions.engine.loader import asking
+    from ingestions.engine.loader.loader import SparkTableLoader
 
-    for key, value in {
-        "spark.sql.ansi.enabled": "false",
-        "spark.sql.session.timeZone": config.format.timezone,
-        "spark.sql.caseSensitive": "true",
-        "spark.sql.legacy.javaCharsets": "true",
-    }.items():
-        spark.conf.set(key, value)
+    asking.configure(
+        spark,
+        {
+            "spark.sql.ansi.enabled": "false",
+            "spark.sql.session.timeZone": config.format.timezone,
+            "spark.sql.caseSensitive": "true",
+            "spark.sql.legacy.javaCharsets": "true",
+        },
+    )
     return SparkTableLoader(spark, session_id=session_id, config=config, access=access, weigh=weigh, maker=maker)

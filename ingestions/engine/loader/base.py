@@ -113,10 +113,12 @@ class FileCount:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a batch is staged. ``well_formed``: without its malformed rows. ``replaced``: (batch id, address) of the rows
-    that it takes the place of."""
+    that it takes the place of. ``careful``: addresses of files that were read before, and have rows of which a quick
+    look cannot tell that they are whole; ``None``: all files."""
 
     well_formed: bool = False
     replaced: frozenset[tuple[str, str]] = frozenset()
+    careful: frozenset[str] | None = None
 
 
 #: with all rows, beside those that are there.
@@ -140,6 +142,8 @@ class Audit:
     files: Mapping[str, FileCount]  # by ledger address; a file without rows is missing
     findings: tuple[Finding, ...] = ()
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: files that have to be read again with care; then nothing else is known of the batch, and it cannot be published.
+    uncertain: frozenset[str] = frozenset()
     #: rows of earlier batches that stay, per (``_batch_id``, ``_source_file``); ``None``: all of them do.
     left: Mapping[tuple[str, str], int] | None = None
 
@@ -180,6 +184,8 @@ class TableLoader(Protocol):
     """
 
     session_id: str
+    #: whether batches are read quickly at first. Cleared where most files of a batch had to be read with care.
+    quick: bool
 
     def state(self, *, counted: bool = True) -> TableState | None:
         """The table as the catalog has it now (refreshed), ``None`` where there is none. Without ``counted`` only its

@@ -48,7 +48,7 @@ def texts(readers: Readers, shape: Shape, addresses: Sequence[str]) -> Any:
         if shape.option("line_end") == line_ends.LINE_FEED:
             df = line_ends.without_blank_lines(df, count)
             values = [line_ends.without_return(at, last=at == count - 1) for at in range(count)]
-        df = df.select("*", *readers.file_columns())
+        df = df.select("*", *readers.file_columns(shape, addresses))
     values = [readers.null(_without_mark(value) if at == 0 else value) for at, value in enumerate(values)]
     named = [value.alias(f"c{at}") for at, value in enumerate(values)]
     return df.select(*named, "corrupt", "source_file", "modified_at")

@@ -12,7 +12,7 @@ from autoloader.lib.errors import FatalError, FileError
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry, Twin
-from ingestions.engine.loader import contents, ddl, observing, trial
+from ingestions.engine.loader import contents, ddl, observing, quick, trial
 from ingestions.engine.loader.base import (
     DROP_TAG,
     METADATA_COLUMNS,
@@ -66,6 +66,7 @@ class EvolvingTable(IcebergTable):
         schema = config.format.schema_
         self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen
+        self.read_quickly: set[str] = set()  # files of the frames that were made last
 
     def state(self, *, counted: bool = True) -> TableState | None:
         try:
@@ -288,23 +289,52 @@ class EvolvingTable(IcebergTable):
             self.spark.removeTag(DROP_TAG)
 
     def frame(
-        self, entries: Sequence[Entry], batch_id: str, columns: tuple[Column, ...] | None = None
+        self,
+        entries: Sequence[Entry],
+        batch_id: str,
+        columns: tuple[Column, ...] | None = None,
+        careful: frozenset[str] | None = None,
     ) -> tuple[Any, tuple[Column, ...]]:
-        """The rows of these files as a frame with exactly the table's columns, and those columns."""
+        """The rows of these files as a frame with exactly the table's columns, and those columns. ``careful``: files
+        that are read with care while the others are read quickly; ``None``: all of them."""
         columns = self.columns() if columns is None else columns
-        raws = self.raw_frames(entries, columns)
-        if self.policy.drops:
-            raws = [raw.without_extra() for raw in raws]
-        trusted = [entry.file.address for entry in entries if entry.file.address in self.texts.trusted]
-        frames = [
-            table_rows(raw, columns, batch_id, self.converter, trusted=trusted, well_formed=self.well_formed)
-            for raw in raws
-        ]
+        frames: list[Any] = []
+        left = list(entries)
+        if careful is not None:
+            frames, left = self._quick_frames(entries, batch_id, columns, careful)
+        if left:
+            frames += self._careful_frames(left, batch_id, columns)
         rows = union(frames)
         if len(frames) > 1:
             size = sum(entry.file.size_bytes for entry in entries)
             rows = rows.coalesce(max(2, -(-size // BYTES_PER_TASK)))
         return rows, columns
+
+    def _quick_frames(
+        self, entries: Sequence[Entry], batch_id: str, columns: tuple[Column, ...], careful: frozenset[str]
+    ) -> tuple[list[Any], list[Entry]]:
+        """Frames of the files that can be read quickly, and the other files."""
+        wanted = by_shape([entry for entry in entries if entry.file.address not in careful])
+        frames: list[Any] = []
+        taken: set[str] = set()
+        with self.readers.versions.of(entries):
+            for shape, files in wanted.items():
+                rows = quick.read(self.readers, shape, files, columns, self.converter, self.paths)
+                if rows is not None:
+                    frames.append(quick.table_rows(rows, columns, batch_id))
+                    taken.update(files)
+        self.read_quickly |= taken
+        return frames, [entry for entry in entries if entry.file.address not in taken]
+
+    def _careful_frames(self, entries: Sequence[Entry], batch_id: str, columns: tuple[Column, ...]) -> list[Any]:
+        raws = self.raw_frames(entries, columns)
+        if self.policy.drops:
+            raws = [raw.without_extra() for raw in raws]
+        trusted = [entry.file.address for entry in entries if entry.file.address in self.texts.trusted]
+        return [
+            table_rows(raw, columns, batch_id, self.converter, trusted=trusted, well_formed=self.well_formed)
+            for raw in raws
+        ]
 
     def raw_frames(self, entries: Sequence[Entry], columns: Sequence[Column]) -> list[RawFrame]:
         """The files as they are, those of one shape in one frame."""

@@ -131,16 +131,15 @@ def _suspected(text: str, addresses: list[str], access: SparkAccess) -> FileErro
             "Set the encoding of the format's options.",
             path=next((each for each in addresses if each.startswith(address)), address),
         )
-    changed = _after(OTHER, text) if OTHER in text else ""
-    if not changed and "RemoteFileChangedException" in text:
-        changed = named_in(text, addresses, access) or ""
-    if changed:
-        return FileError(
-            CHANGED,
-            f"{changed} is not the version that was listed.",
-            "The version that is there now is loaded.",
-            path=next((each for each in addresses if each.startswith(changed)), changed),
-        )
+    if OTHER in text or "RemoteFileChangedException" in text:
+        changed = named_in(text, addresses, access) or _after(OTHER, text)
+        if changed:
+            return FileError(
+                CHANGED,
+                f"{changed} is not the version that was listed.",
+                "The version that is there now is loaded.",
+                path=changed,
+            )
     return None
 
 

@@ -27,7 +27,7 @@ def with_path(
     given, changed = F.col("given"), {}
     added: list[Filled] = []
     for at, column in match(names, columns, rules).items():
-        text = _text(paths, names[at], types.parse(column.type))
+        text = text_of(paths, names[at], types.parse(column.type))
         own = filled.get(column.name)
         if own is None:
             added.append(Filled(column, f"path{at}"))
@@ -42,7 +42,7 @@ def with_path(
     return replace(raw, df=raw.df.withColumns({**changed, "given": given}), filled=(*raw.filled, *added))
 
 
-def _text(paths: PathColumns, name: str, type_: types.Type) -> Expression:
+def text_of(paths: PathColumns, name: str, type_: types.Type) -> Expression:
     """What the address says, null where it says nothing. Numbers may have zeros before them: ``month=01``."""
     raw = F.regexp_extract(F.col("source_file"), paths.expression(name), 1)
     text = F.when((raw != "") & (raw != NULL), _unescaped(raw) if paths.pattern is None else raw)

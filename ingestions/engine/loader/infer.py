@@ -7,7 +7,6 @@ when the rows are loaded, so what was guessed is what fits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyspark.sql.connect.functions as F
@@ -30,6 +29,8 @@ FIT = 0.99
 #: narrowest first; a decimal is tried when digits do not fit a double.
 _CANDIDATES = (types.BOOLEAN, types.BIGINT, types.DOUBLE, types.DATE, types.TIMESTAMP)
 _WIDE = types.Decimal(38, 18)
+#: what JSON writes without quotes.
+_TOKENS = (types.BOOLEAN, types.BIGINT, types.DOUBLE)
 
 
 def sample(entries: Sequence[Entry], limits: config.Schema) -> dict[Shape, list[str]]:
@@ -142,18 +143,12 @@ class Inference:
     def _json(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
         """Spark's own inference tells nested types; the keys, their order and the plain types are looked at here."""
         records = self.readers.json_texts(shape, files, self.converter).limit(MAX_ROWS)
-        with ThreadPoolExecutor(1) as pool:  # two small jobs, each mostly waiting for the store
-            keys = pool.submit(self._keys, records)
-            guessed = self._guessed(shape, files)
-            names = keys.result()
-        words = [name for name in names if guessed.get(name, types.STRING) == types.STRING]
-        decided = self._tokens(records, words) if words else {}
-        return {name: decided.get(name) or guessed.get(name, types.STRING) for name in names}
-
-    def _keys(self, records: Any) -> list[str]:
-        keys = records.select(F.posexplode(F.map_keys(self.converter.objects(F.col("value")))).alias("at", "key"))
-        rows = keys.groupBy("key").agg(F.min("at").alias("at")).orderBy("at", "key").limit(MAX_KEYS).collect()
-        return [row["key"] for row in rows]
+        guessed = self._guessed(shape, files)
+        decided = self._seen(records, [name for name, type_ in guessed.items() if type_ == types.STRING])
+        if further := [name for name in decided if name not in guessed]:
+            seen = self._seen(records, further)
+            decided |= {name: seen.get(name) for name in further}
+        return {name: decided[name] or guessed.get(name, types.STRING) for name in decided}
 
     def _guessed(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
         encoding, multiline = shape.option("encoding", "UTF-8"), shape.option("multiline", "false")
@@ -181,46 +176,50 @@ class Inference:
         fields = record.fields if isinstance(record, types.Struct) else ()
         return {field.name: types.shallow(field.type) for field in fields}
 
-    def _tokens(self, records: Any, names: Sequence[str]) -> dict[str, types.Type]:
-        """For keys that Spark calls text: text throughout, moments in ISO form, or numbers with a few strays.
+    def _seen(self, records: Any, words: Sequence[str]) -> dict[str, types.Type | None]:
+        """All keys in order of appearance; with a type those of ``words`` that have values.
 
+        ``words`` are keys that Spark calls text: text throughout, moments in ISO form, or numbers with a few strays.
         Spark's typed parsing takes unquoted tokens only, so a quoted number stays text, as its writer meant it."""
-        value = F.col("value")
-        tokens = [types.BOOLEAN, types.BIGINT, types.DOUBLE]
-        parsed = [
-            F.from_json(value, f"struct<{','.join(f'{types.quoted(name)}:{kind}' for name in names)}>").alias(str(kind))
-            for kind in tokens
-        ]
-        df = records.select(self.converter.objects(value).alias("found"), *parsed)
-        each = F.array(
-            *(
-                F.struct(
-                    F.lit(name).alias("name"),
-                    F.col("found")[name].alias("text"),
-                    *(
-                        F.col(f"{identifier(str(kind))}.{identifier(name)}").cast("string").alias(str(kind))
-                        for kind in tokens
-                    ),
-                )
-                for name in names
-            )
-        )
-        df = df.select(F.inline(each)).where(F.length(F.trim("text")) > 0)
         text = F.col("text")
-        moment = self.converter.scalar(text, types.TIMESTAMP)
+        given = F.length(F.trim(text)) > 0
+        counted = {"given": F.lit(1)}
+        if words:
+            moment = self.converter.scalar(text, types.TIMESTAMP)
+            counted |= {"date": self.converter.scalar(text, types.DATE), "timestamp": moment, "moment": moment}
+            counted |= {str(token): F.col(str(token)) for token in _TOKENS}
         rows = (
-            df.groupBy("name")
-            .agg(
-                F.count(F.lit(1)).alias("given"),
-                *(F.count(F.col(str(kind))).alias(str(kind)) for kind in tokens),
-                F.count(self.converter.scalar(text, types.DATE)).alias("date"),
-                F.count(moment).alias("timestamp"),
-                F.count(F.coalesce(moment)).alias("moment"),
-                F.lit(0).alias("digits"),
-            )
+            self._by_name(records, words)
+            .groupBy("name")
+            .agg(F.min("at").alias("at"), *(F.count(F.when(given, each)).alias(name) for name, each in counted.items()))
+            .where("at IS NOT NULL")
+            .orderBy("at", "name")
+            .limit(MAX_KEYS)
             .collect()
         )
-        return {row["name"]: self._narrowest(row.asDict()) for row in rows}
+        return {row["name"]: self._narrowest({**row.asDict(), "digits": 0}) if row["given"] else None for row in rows}
+
+    def _by_name(self, records: Any, words: Sequence[str]) -> Any:
+        """``name`` and ``at`` of each key of each record; ``name``, ``text`` and a column a token of each of ``words``.
+        Both in one pass: reading the files takes longest."""
+        tokens = _TOKENS if words else ()
+        kinds = {token: ",".join(f"{types.quoted(name)}:{token}" for name in words) for token in tokens}
+        df = records.select(
+            self.converter.objects(F.col("value")).alias("found"),
+            *(F.from_json(F.col("value"), f"struct<{fields}>").alias(str(token)) for token, fields in kinds.items()),
+        )
+
+        def row(name: Any, at: Any, text: Any, typed: Sequence[Any]) -> Any:
+            parsed = (each.cast("string").alias(str(token)) for token, each in zip(tokens, typed, strict=True))
+            return F.struct(name.alias("name"), at.cast("int").alias("at"), text.cast("string").alias("text"), *parsed)
+
+        found, nothing = F.col("found"), F.lit(None)
+        keys = F.transform(F.map_keys(found), lambda key, at: row(key, at, nothing, [nothing for _ in tokens]))
+        values = [
+            row(F.lit(name), nothing, found[name], [F.col(f"{token}.{identifier(name)}") for token in tokens])
+            for name in words
+        ]
+        return df.select(F.inline(F.concat(keys, F.array(*values)) if values else keys))
 
     def _narrowest(self, row: Mapping[str, Any]) -> types.Type:
         enough, forms = row["given"] * FIT, self.converter.forms

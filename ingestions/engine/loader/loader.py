@@ -15,7 +15,7 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import AutoloaderError, FatalError, ValueLost
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import AttemptState, Entry
-from ingestions.engine.loader import counts, observing, replacing
+from ingestions.engine.loader import asking, counts, observing, replacing
 from ingestions.engine.loader.base import (
     BATCH_ID,
     PLAIN,
@@ -25,6 +25,7 @@ from ingestions.engine.loader.base import (
     Audit,
     BadRow,
     Column,
+    FileCount,
     Found,
     LostRace,
     Plan,
@@ -44,6 +45,9 @@ from ingestions.engine.planner import in_parts
 from ingestions.engine.schema.policy import Mode
 from ingestions.engine.sources.base import SparkAccess
 
+#: data files of a batch that one task counts; it reads two of their columns.
+COUNTED_TOGETHER_BYTES = 16 * 1024**2
+
 
 class SparkTableLoader(EvolvingTable):
     """The :class:`~ingestions.engine.loader.base.TableLoader` over Spark Connect and Iceberg."""
@@ -60,12 +64,14 @@ class SparkTableLoader(EvolvingTable):
     ) -> None:
         super().__init__(spark, config, access, weigh, maker)
         self.session_id = session_id
+        self.quick = config.destination.write_mode == "append"
         schema = config.format.schema_
         #: whether a batch is all that a run has found, however much that is.
         self.at_once = Mode.of(schema.evolution_mode, schema.evolution_enabled) is Mode.FAIL
-        self._opened: tuple[str, History] | None = None  # the branch made last, and the ancestors that it has for ever
+        self._chains: dict[str, History] = {}  # branch -> the table's snapshots, when the branch had been staged
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
         self._plans: dict[str, Plan] = {}
+        self._quickly: dict[str, frozenset[str]] = {}  # branch -> files whose rows on it were read quickly
 
     def open_branch(self, branch: str) -> int | None:
         if not self.our_columns_there:
@@ -73,15 +79,18 @@ class SparkTableLoader(EvolvingTable):
 
         def run() -> int | None:
             self.refresh()
-            self.spark.sql(f"ALTER TABLE {self.table} CREATE BRANCH {identifier(branch)}")
-            history, _ = self.history()
-            self._opened = branch, history
-            return history.refs.get(branch)
+            base = self.head()
+            made = f"ALTER TABLE {self.table} CREATE BRANCH {identifier(branch)}"
+            if base is None:  # of an empty table the branch begins with a snapshot of its own
+                self.spark.sql(made)
+                return self.heads().get(branch)
+            self.spark.sql(f"{made} AS OF VERSION {base:d}")
+            return base
 
         return self.committed(run, f"creating the branch {branch}")
 
     def find_batch(self, branch: str, batch_id: str) -> Found | None:
-        history = self._opened[1] if self._opened and self._opened[0] == branch else self.history()[0]
+        history, _ = self.history()
         head = history.refs.get(branch)
         try:
             found = history.find_batch(head, batch_id)
@@ -113,10 +122,13 @@ class SparkTableLoader(EvolvingTable):
         mode = self.mode()
         if mode is not None:
             return mode.stage(entries, batch_id, attempt)
-        emptied = replacing.delete(self, attempt, self._plans[attempt.branch].replaced)
+        plan = self._plans[attempt.branch]
+        emptied = replacing.delete(self, attempt, plan.replaced)
+        self.read_quickly.clear()
         for part in in_parts(entries, self.config.limits) if self.at_once else [entries]:
-            rows, columns = self.frame(part, batch_id)
+            rows, columns = self.frame(part, batch_id, careful=None if self.well_formed else plan.careful)
             self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
+        self._quickly[attempt.branch] = frozenset(self.read_quickly)
         staged = self._staged(batch_id, attempt, emptied)
         if staged.snapshot_id is None and not self.well_formed:
             self._check_silent(entries)
@@ -147,6 +159,7 @@ class SparkTableLoader(EvolvingTable):
 
     def _staged(self, batch_id: str, attempt: AttemptState, emptied: tuple[int, ...]) -> Staged:
         history, _ = self.history(detail_of=attempt.branch)
+        self._chains[attempt.branch] = history
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
             raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was just staged.")
@@ -182,7 +195,9 @@ class SparkTableLoader(EvolvingTable):
         with self.tagged(attempt):
             try:
                 added = mode.added(attempt, entries) if mode else self._added(staged, attempt)
-                by_file = counts.by_file(added)
+                by_file = counts.by_file(added if mode else _together(added, staged))
+                if uncertain := self._uncertain(attempt, by_file):
+                    return Audit(by_file, uncertain=uncertain)
                 rescued = any(each.rescued_rows for each in by_file.values())
                 keys = observing.rescued_keys(self, added) if rescued else {}
             except Exception as error:
@@ -207,6 +222,11 @@ class SparkTableLoader(EvolvingTable):
             raise
         except Exception as error:
             raise commit_failure(error, "auditing the staged batch") from error
+
+    def _uncertain(self, attempt: AttemptState, by_file: Mapping[str, FileCount]) -> frozenset[str]:
+        """Of the files that were read quickly those with a row that may not be wholly in its columns."""
+        quickly = self._quickly.get(attempt.branch, frozenset())
+        return frozenset(file for file, count in by_file.items() if count.rescued_rows and file in quickly)
 
     def _check_replaced(self, attempt: AttemptState) -> None:
         plan = self._plans[attempt.branch]
@@ -300,7 +320,7 @@ class SparkTableLoader(EvolvingTable):
         snapshot_id = staged.snapshot_id
         if again:  # the first time the table is as staging left it; where it is not, the commit is refused
             self.refresh()
-        history, _ = self.history()
+        history = self._now(attempt, again=again)
         main = history.refs.get("main")
         if snapshot_id is None or (main is not None and history.holds(main, snapshot_id)):
             return  # an earlier try came through, though its answer did not
@@ -316,11 +336,13 @@ class SparkTableLoader(EvolvingTable):
             raise LostRace("foreign_snapshot", f"The branch {attempt.branch} holds a foreign snapshot ({foreign}).")
         if main is not None and main != attempt.base_snapshot_id:
             raise LostRace("lost_race", "Something else was published into the table since the branch was made.")
+        self._check_new(history, attempt)
         name = literal(identifier(self.destination.database, self.destination.table))
-        rows = self.spark.sql(
+        rows = asking.answer(
+            self.spark,
             f"CALL {identifier(self.destination.catalog)}.system.fast_forward"
-            f"(table => {name}, branch => 'main', to => {literal(attempt.branch)})"
-        ).collect()
+            f"(table => {name}, branch => 'main', to => {literal(attempt.branch)})",
+        )
         if rows[0]["updated_ref"] != snapshot_id:
             raise FatalError(
                 "published_more",
@@ -328,6 +350,25 @@ class SparkTableLoader(EvolvingTable):
                 f"{rows[0]['updated_ref']}, and {snapshot_id} was audited.",
                 "Compare the table with the ledger (manage.py ledger verify) before the next run.",
             )
+
+    def _now(self, attempt: AttemptState, *, again: bool) -> History:
+        """The branches as they are now. The ancestors of what was staged are what they were, so only where the branch
+        has moved, and when a first try came to nothing, there is more to read."""
+        known = self._chains.get(attempt.branch)
+        if known is not None and not again:
+            refs = self.heads()
+            if refs.get(attempt.branch) == known.refs.get(attempt.branch):
+                return History(known.snapshots, refs)
+        return self.history()[0]
+
+    def _check_new(self, history: History, attempt: AttemptState) -> None:
+        """The batch is not among the ancestors of the branch: whoever staged it may not have looked before."""
+        try:
+            found = history.find_batch(attempt.base_snapshot_id, self._batches.get(attempt.branch, ""))
+        except BrokenChain:  # who stages a batch that others may have published has asked the rows
+            return
+        if found is not None:
+            raise LostRace("published_already", f"The batch was published by an earlier attempt (snapshot {found.id}).")
 
     def drop_branch(self, branch: str) -> None:
         tries = itertools.count()
@@ -346,3 +387,8 @@ class SparkTableLoader(EvolvingTable):
         except Exception as error:
             if not is_missing_table(error.__cause__ if isinstance(error.__cause__, Exception) else error):
                 raise
+
+
+def _together(rows: Any, staged: Staged) -> Any:
+    """A small batch is counted by one task: more of them would wait for each other longer than they count."""
+    return rows.coalesce(1) if staged.added_bytes <= COUNTED_TOGETHER_BYTES else rows

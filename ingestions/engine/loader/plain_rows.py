@@ -28,7 +28,7 @@ def texts(readers: Readers, shape: Shape, addresses: Sequence[str], *, whole: bo
         value = F.decode(value.cast("binary"), encoding)  # Spark's text is the file's bytes, whatever they are
     if wide and not whole:
         value = F.explode(_lines(value))
-    return df.select(value.alias("value"), *readers.file_columns())
+    return df.select(value.alias("value"), *readers.file_columns(shape, addresses))
 
 
 def _lines(text: Expression) -> Expression:

@@ -104,7 +104,7 @@ class Readers:
         if not fixed or not (folders := self.folders.of(addresses)):
             return reader.load(paths)
         df = reader.load([folder_path(folder, self.access) for folder in folders])
-        return df.where(self.address().isin(addresses))
+        return df.where(source_file(F.col("_metadata.file_path"), self.access, addresses).isin(addresses))
 
     def need(self, format_: str) -> None:
         """Raises ConfigError where the cluster has no reader for the format, with the jar to add."""
@@ -132,12 +132,15 @@ class Readers:
             )
         self._there.add("zstd")
 
-    def address(self) -> Expression:
-        return source_file(F.col("_metadata.file_path"), self.access)
+    def address(self, shape: Shape | None = None, addresses: Sequence[str] | None = None) -> Expression:
+        """The ledger's address of the file that a row comes from; shorter where it is known which ``addresses`` of one
+        ``shape`` are read."""
+        linked = shape is None or "read_as" in dict(shape.options)
+        return source_file(F.col("_metadata.file_path"), self.access, None if linked else addresses)
 
-    def file_columns(self) -> list[Expression]:
+    def file_columns(self, shape: Shape, addresses: Sequence[str]) -> list[Expression]:
         return [
-            self.versions.checked(self.address()).alias("source_file"),
+            self.versions.checked(self.address(shape, addresses)).alias("source_file"),
             F.col("_metadata.file_modification_time").alias("modified_at"),
         ]
 
@@ -220,15 +223,12 @@ class JsonRecords:
 
     def _delicate(self) -> Expression:
         """Whether a number's text may not be the file's own: it came through a double, and is not in the line."""
-        suspects = []
-        for key, kind in zip(self.keys, self.kinds, strict=True):
-            text = F.col("found")[key]
-            quick = F.contains(text, F.lit(".")) | F.contains(text, F.lit('Infinity"'))
-            if kind == types.STRING:  # most of them begin with a letter
-                quick = (text < F.lit(":")) & quick
-            pattern = r"[0-9]\.[0-9]|\"-?Infinity\"" if types.is_nested(kind) else _CAME_THROUGH
-            suspects.append(F.coalesce(quick & text.rlike(pattern) & ~_verbatim(key, text), F.lit(False)))
-        return any_of(suspects)
+        return any_of(
+            [
+                came_through_a_double(F.col("value"), key, F.col("found")[key], kind)
+                for key, kind in zip(self.keys, self.kinds, strict=True)
+            ]
+        )
 
     def _others(self) -> Expression:
         """Entries that are not the first with a key of the table."""
@@ -287,6 +287,16 @@ class JsonRecords:
         )
 
 
+def came_through_a_double(line: Expression, key: str, text: Expression, kind: types.Type) -> Expression:
+    """Whether a text that the parser made of a number may not be the file's own: it looks like one that was a double in
+    between, and does not stand in the line as the value of this key."""
+    quick = F.contains(text, F.lit(".")) | F.contains(text, F.lit('Infinity"'))
+    if kind == types.STRING:  # most of them begin with a letter
+        quick = (text < F.lit(":")) & quick
+    pattern = r"[0-9]\.[0-9]|\"-?Infinity\"" if types.is_nested(kind) else _CAME_THROUGH
+    return F.coalesce(quick & text.rlike(pattern) & ~_verbatim(line, key, text), F.lit(False))
+
+
 def _first_called(entries: Expression, lower: Expression) -> Expression:
     return F.get(F.filter(entries, lambda each: F.lower(each["key"]) == lower), F.lit(0))["value"]
 
@@ -295,11 +305,11 @@ def _values(found: Expression) -> Expression:
     return F.filter(F.map_values(found), lambda each: each.isNotNull())
 
 
-def _verbatim(key: str, text: Expression) -> Expression:
+def _verbatim(line: Expression, key: str, text: Expression) -> Expression:
     """The text stands in the line as the value of this key. Other ways to write it cost a second look, no more."""
     name = json.dumps(key, ensure_ascii=False)
     written = [F.concat(F.lit(name + between), text, F.lit(end)) for end in (",", "}") for between in (": ", ":")]
-    return any_of([F.contains(F.col("value"), each) for each in written])
+    return any_of([F.contains(line, each) for each in written])
 
 
 def _trimmed(text: Expression) -> Expression:

@@ -12,7 +12,7 @@ import tenacity
 
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import AttemptState
-from ingestions.engine.loader import counts, ddl
+from ingestions.engine.loader import asking, counts, ddl
 from ingestions.engine.loader.base import (
     BATCH_ID,
     SNAPSHOT_ATTEMPT,
@@ -67,12 +67,13 @@ class IcebergTable:
         total = "summary['total-records']" if totals else "NULL"
         own = f"summary[{literal(SNAPSHOT_ATTEMPT)}] = {literal(detail_of)}"
         detail = f"CASE WHEN {own} THEN summary END" if detail_of else "NULL"
-        rows = self.spark.sql(
+        rows = asking.rows(
+            self.spark,
             "SELECT name, snapshot_id, NULL AS parent_id, NULL AS batch, NULL AS attempt, NULL AS total, "
             f"NULL AS detail FROM {refs} "
             f"UNION ALL SELECT NULL, snapshot_id, parent_id, summary[{literal(SNAPSHOT_BATCH)}], "
-            f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total}, {detail} FROM {snapshots}"
-        ).collect()
+            f"summary[{literal(SNAPSHOT_ATTEMPT)}], {total}, {detail} FROM {snapshots}",
+        )
         chain = {
             row["snapshot_id"]: Snapshot(
                 row["snapshot_id"], row["parent_id"], row["batch"], row["attempt"], dict(row["detail"] or {})
@@ -84,10 +85,20 @@ class IcebergTable:
         counted = [row["total"] for row in rows if row["name"] is None and row["snapshot_id"] == heads.get("main")]
         return History(chain, heads), int(counted[0]) if counted and counted[0] is not None else None
 
+    def heads(self) -> dict[str, int]:
+        """Where the branches point now."""
+        rows = asking.rows(self.spark, f"SELECT name, snapshot_id FROM {self.metadata('refs')}")
+        return {row["name"]: row["snapshot_id"] for row in rows}
+
+    def head(self) -> int | None:
+        """Main's snapshot as this session knows the table; ``None`` where it has none, or the catalog does not say."""
+        said = asking.answer(self.spark, f"SHOW TBLPROPERTIES {self.table} ('current-snapshot-id')")
+        text = str(said[0]["value"]) if said else ""
+        return int(text) if text.isdecimal() else None
+
     def summary(self, snapshot_id: int) -> dict[str, str]:
         snapshots = self.metadata("snapshots")
-        query = f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}"
-        rows = self.spark.sql(query).collect()
+        rows = asking.rows(self.spark, f"SELECT summary FROM {snapshots} WHERE snapshot_id = {snapshot_id:d}")
         return dict(rows[0]["summary"]) if rows else {}
 
     def committed(self, run: Callable[[], T], what: str) -> T:

@@ -37,7 +37,7 @@ def frame(readers: Readers, shape: Shape, addresses: Sequence[str], columns: Seq
     kinds = [each.type for each in sources]
     source = [each.value.alias(f"c{at}") for at, each in enumerate(sources)]
     hidden = any(name.lower() == "_metadata" for name in names)
-    df = df.select(*source, *(readers.file_columns_by_name() if hidden else readers.file_columns()))
+    df = df.select(*source, *(readers.file_columns_by_name() if hidden else readers.file_columns(shape, addresses)))
     keys = distinct(names)
     rest = [(keys[at], as_text(F.col(f"c{at}"), kinds[at])) for at in kept if at not in found]
     given = total([is_given(F.col(f"c{at}"), kinds[at]).cast("int") for at in kept])

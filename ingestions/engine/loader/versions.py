@@ -44,11 +44,11 @@ class Versions:
             self._known = frozenset()
 
     def checked(self, address: Expression) -> Expression:
-        """``address``, or an error that names it."""
+        """``address``, or an error that names the file as Spark does."""
         if not self._known or not self._compared:
             return address
         return F.when(self._read().isin(*self._known), address).otherwise(
-            F.raise_error(F.concat(F.lit(f"{OTHER} "), address))
+            F.raise_error(F.concat(F.lit(f"{OTHER} "), F.col("_metadata.file_path")))
         )
 
     def same(self, files: Sequence[RemoteFile]) -> Expression:

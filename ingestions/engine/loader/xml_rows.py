@@ -101,7 +101,7 @@ def texts(
     df = df.select(
         *(value.alias(f"c{at}") for at, value in enumerate(plain)),
         F.col(corrupt.name).alias("corrupt"),
-        *(readers.file_columns_by_name() if readers.old else readers.file_columns()),
+        *(readers.file_columns_by_name() if readers.old else readers.file_columns(shape, addresses)),
     )
     return df.where(F.col("source_file").isin(list(addresses))) if readers.old else df
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PAGE = 1000
 #: Spark lists each folder inside of a folder with a request of its own.
 FOLDER_WEIGHT = 20
+#: changes from one folder to another that a listing remembers; of more than these, folders are listed again.
+_RUNS_KEPT = 10_000
 _READ_TRIES = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,6 +39,7 @@ class S3Source:
             session = access.session()
             self._client: S3Client = access.client(self._bucket, session)
             self._quick = QuickReads(session, self._client, self._bucket)
+        self._seen: _Runs | None = None  # of the last whole listing
 
     def __repr__(self) -> str:
         return f"S3Source({self._location.base!r})"
@@ -52,10 +55,14 @@ class S3Source:
             found = self._one(alone) if alone else None
             if found is not None and (after is None or alone > after):
                 yield found
+        runs = _Runs()
         for entry in self._pages(self._location.prefix, after):
+            runs.add(entry["Key"])
             # Consoles make "folders" as empty objects whose key ends with a slash.
             if not (entry["Key"].endswith("/") and entry["Size"] == 0):
                 yield self._file(entry)
+        if after is None:
+            self._seen = runs
 
     def stat(self, address: str) -> RemoteFile | None:
         return self._one(self._key(address))
@@ -75,17 +82,18 @@ class S3Source:
         raise AssertionError("unreachable")
 
     def weigh(self, folder: str, limit: int) -> int | None:
-        weight, before = 0, ""
+        inside = self._key(folder)
+        if self._seen is not None and self._seen.whole and inside.startswith(self._location.prefix):
+            return self._seen.inside(inside)
+        runs = _Runs()
         try:
-            for entry in self._pages(self._key(folder), None):
-                inside = entry["Key"].rpartition("/")[0]
-                weight += 1 if inside == before else FOLDER_WEIGHT
-                before = inside
-                if weight > limit:
+            for entry in self._pages(inside, None):
+                runs.add(entry["Key"])
+                if runs.weight > limit:
                     break
         except AccessError:  # keys that may list a prefix only; Spark could not list the folder with them either
             return None
-        return weight
+        return runs.weight
 
     def spark_access(self) -> SparkAccess:
         return self._access.spark_access(self._bucket, self._region())
@@ -166,3 +174,30 @@ class S3Source:
         etag = str(entry.get("ETag", "")).strip('"')
         version = etag or f"{(modified_at - _EPOCH) // timedelta(microseconds=1) * 1000}-{size}"
         return RemoteFile(f"{self._root}{entry['Key']}", version, size, modified_at)
+
+
+class _Runs:
+    """What a listing has shown of its folders: how many objects of one follow each other."""
+
+    def __init__(self) -> None:
+        self._runs: list[list[Any]] = []  # folder with its slash, objects
+        #: what it costs Spark to list all of it, in objects.
+        self.weight = 0
+        #: whether there were not too many to remember.
+        self.whole = True
+
+    def add(self, key: str) -> None:
+        folder = key[: key.rfind("/") + 1]
+        if self._runs and self._runs[-1][0] == folder:
+            self._runs[-1][1] += 1
+            self.weight += 1
+            return
+        if len(self._runs) >= _RUNS_KEPT:
+            self._runs.clear()
+            self.whole = False
+        self._runs.append([folder, 1])
+        self.weight += FOLDER_WEIGHT
+
+    def inside(self, folder: str) -> int:
+        """The weight of one of its folders (a key with its slash)."""
+        return sum(FOLDER_WEIGHT + count - 1 for each, count in self._runs if each.startswith(folder))

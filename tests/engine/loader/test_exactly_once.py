@@ -73,6 +73,26 @@ def test_a_published_batch_is_found_by_the_next_attempt(orders: Feed) -> None:
     }
 
 
+def test_a_batch_that_nobody_looked_for_is_looked_for_before_it_is_published(orders: Feed) -> None:
+    entry = file(orders)
+    orders.load(entry, batch_id="b1")
+    attempt = orders.attempt()
+    staged = orders.loader.stage([entry], batch_id="b1", attempt=attempt)
+    with pytest.raises(LostRace, match="earlier attempt"):
+        orders.loader.publish(attempt, staged)
+    assert ids(orders) == [1, 2, 3]
+
+
+def test_a_branch_begins_where_main_is_whoever_moved_it(orders: Feed, spark_server: EmbeddedServer) -> None:
+    orders.loader.state()
+    other = new_session(spark_server.url)
+    other.sql(f"INSERT INTO {orders.loader.table} VALUES (99, 'foreign', NULL, NULL, NULL, NULL, NULL)")
+    attempt = orders.attempt()
+    orders.loader.refresh()
+    history, _ = orders.loader.history()
+    assert history.refs[attempt.branch] == history.refs["main"] == attempt.base_snapshot_id
+
+
 def test_a_late_commit_of_a_dead_client_cannot_be_published_by_its_successor(orders: Feed) -> None:
     """The dead attempt's branch is dropped; its commit comes late and makes the branch anew, on the main of then."""
     entry = file(orders)

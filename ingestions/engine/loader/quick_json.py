@@ -1,0 +1,206 @@
+"""JSON lines whose values are all in their columns. A line is as certain as can be where writing its values again gives
+the line, byte by byte. Writers differ in small things (escapes, zeros behind a fraction); then the line has to hold as
+many names as there are values, no number that a double cannot hold, and nothing behind its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyspark.sql.connect.functions as F
+
+from ingestions.engine.formats.options import records_path
+from ingestions.engine.formats.shape import Shape
+from ingestions.engine.loader.base import Column
+from ingestions.engine.loader.convert import Converter, Expression, all_of, any_of, total
+from ingestions.engine.loader.readers import Readers, came_through_a_double
+from ingestions.engine.loader.rows import REPLACEMENT
+from ingestions.engine.schema import types
+
+#: read by Spark's parser as what they are: it takes no other token for them, and nothing that does not fit. The others
+#: are read as text.
+_READ_AS = {str(each): str(each) for each in (types.BOOLEAN, types.BIGINT, types.DOUBLE)}
+_READ_AS |= {name: name for name in ("tinyint", "smallint", "int")}
+_DOUBLE = "double"
+_OPTIONS = {"allowSingleQuotes": "false"}
+#: a number of more digits than a double holds for certain, and one that may be too small or too large for it.
+_LONG = r"(?=[0-9.]{17})[0-9]+\.|[:,\[ ]-?[0-9][0-9.]*[eE][+-]?[0-9]{3}"
+_LARGEST = 1e15
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A name of the records. ``value`` is over the parsed line."""
+
+    name: str
+    type: types.Type
+    value: Expression
+
+    @property
+    def is_text(self) -> bool:
+        return str(self.type) not in _READ_AS
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a writer sets its lines: the order of ``keys``, what stands between them, whether a field without a value is
+    left out, and whether a whole number in a column of fractions has no point."""
+
+    keys: tuple[str, ...]
+    comma: str
+    colon: str
+    leaves_out: bool
+    bare: bool
+
+
+def frame(
+    readers: Readers, shape: Shape, addresses: Sequence[str], targets: Sequence[Column], converter: Converter
+) -> Any | None:
+    """Columns ``source_file``, ``modified_at``, ``certain`` and ``v<n>`` for each of ``targets``."""
+    kinds = [types.parse(column.type) for column in targets]
+    names = [readers.rules.source(column.name) for column in targets] + sorted(readers.rules.dropped)
+    if (
+        shape.option("multiline") == "true"
+        or shape.option("encoding", "UTF-8").upper() not in ("UTF-8", "UTF8")
+        or records_path(readers.options)
+        or len({name.lower() for name in names}) < len(names)
+        or any(map(types.is_nested, kinds))
+    ):
+        return None
+    kinds += [types.STRING] * (len(names) - len(kinds))
+    keys = [_Key(name, kind, F.col(f"k{at}")) for at, (name, kind) in enumerate(zip(names, kinds, strict=True))]
+    df = readers.load_shape("text", shape, addresses).where(F.octet_length("value") > 0)
+    schema = ",".join(f"{types.quoted(key.name)} {_READ_AS.get(str(key.type), 'string')}" for key in keys)
+    df = df.select(
+        "value", F.from_json("value", schema, _OPTIONS).alias("row"), *readers.file_columns(shape, addresses)
+    )
+    df = df.select(
+        "source_file", "modified_at", "value", *(F.col("row")[key.name].alias(f"k{at}") for at, key in enumerate(keys))
+    )
+    texts = [at for at in range(len(targets)) if keys[at].is_text and keys[at].type != types.STRING]
+    df = converter.quickly(df, [(keys[at].value, keys[at].type, f"v{at}") for at in texts])
+    certain = _whole(keys[: len(targets)]) & _written(keys, shape.sample, converter)
+    values = [F.col(f"v{at}") if at in texts else keys[at].value.alias(f"v{at}") for at in range(len(targets))]
+    return df.select("source_file", "modified_at", certain.alias("certain"), *values)
+
+
+def _whole(keys: Sequence[_Key]) -> Expression:
+    """Each text is wholly in its column, and is text."""
+    return all_of(
+        [
+            key.value.isNull() | ~F.contains(key.value, F.lit(REPLACEMENT))
+            if key.type == types.STRING
+            else F.col(f"v{at}").isNotNull() | key.value.isNull() | (key.value == "")
+            for at, key in enumerate(keys)
+            if key.is_text
+        ]
+    )
+
+
+def _written(keys: Sequence[_Key], sample: str, converter: Converter) -> Expression:
+    """Whether the values are all that the line holds."""
+    counted = F.coalesce(_counted(keys, converter), F.lit(False))
+    styles = style_of(sample, {key.name: key.type for key in keys})
+    if not styles:
+        return counted
+    first, *others = [F.coalesce(_line(keys, style) == F.col("value"), F.lit(False)) for style in styles]
+    found = F.when(first, True)  # not ``|``: Spark would work out parts of the others for each line
+    for other in others:
+        found = found.when(other, True)
+    return found.otherwise(counted)
+
+
+# ---- written again
+
+
+def style_of(sample: str, known: dict[str, types.Type]) -> list[Style]:
+    """The ways to write that fit a first line; none where the line has names that are not ``known``."""
+    try:
+        pairs = json.loads(sample, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return []
+    if not sample.startswith("{") or not pairs or any(name not in known for name, _ in pairs):
+        return []
+    keys = tuple(name for name, _ in pairs)
+    if len(set(keys)) < len(keys):
+        return []
+    colon = ": " if sample.startswith(f"{{{_quoted(keys[0])}: ") else ":"
+    comma = ", " if len(keys) < 2 or f", {_quoted(keys[1])}{colon}" in sample else ","
+    leaves_out = len(keys) < len(known) and all(value is not None for _, value in pairs)
+    whole = [
+        value for name, value in pairs if str(known[name]) == _DOUBLE and value is not None and value == int(value)
+    ]
+    bare = [isinstance(value, int) for value in whole]
+    fractions = any(str(kind) == _DOUBLE for kind in known.values())
+    ways = bare[:1] or ([False, True] if fractions else [False])
+    return [Style(keys, comma, colon, leaves_out, way) for way in ways]
+
+
+def _line(keys: Sequence[_Key], style: Style) -> Expression:
+    by_name = {key.name: key for key in keys}
+    fields = [(F.lit(f"{_quoted(name)}{style.colon}"), by_name[name]) for name in style.keys]
+    if style.leaves_out:
+        parts = [F.concat(name, _value(key, style)) for name, key in fields]
+        line = F.concat(F.lit("{"), F.concat_ws(style.comma, *parts), F.lit("}"))
+    else:
+        pieces = [F.lit("{")]
+        for at, (name, key) in enumerate(fields):
+            pieces += [F.lit(style.comma)] * bool(at) + [name, F.coalesce(_value(key, style), F.lit("null"))]
+        line = F.concat(*pieces, F.lit("}"))
+    others = [key.value.isNull() for key in keys if key.name not in style.keys]
+    return F.when(all_of(others), line) if others else line
+
+
+def _value(key: _Key, style: Style) -> Expression:
+    """The value as JSON has it; null for none."""
+    if key.is_text:
+        return F.concat(F.lit('"'), key.value, F.lit('"'))
+    if str(key.type) == _DOUBLE and style.bare:
+        whole = key.value.cast("bigint")
+        return F.when((whole == key.value) & (F.abs(key.value) < _LARGEST), whole.cast("string")).otherwise(
+            key.value.cast("string")
+        )
+    return key.value.cast("string")
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+# ---- counted
+
+
+def _counted(keys: Sequence[_Key], converter: Converter) -> Expression:
+    """A line of an object that ends where the line ends, with as many names as values; then no name is unknown, none is
+    there twice, and no value was refused.
+
+    What counts as a name is a quote and a colon. That is never too few of them: escaped ones, inside of texts, are left
+    out, and no space stands between a quote and its colon. Too many make a line uncertain, and nothing worse.
+    """
+    line = F.col("value")
+    escaped = F.lit('\\":')
+    bare = F.when(F.contains(line, escaped), F.replace(line, escaped, F.lit(""))).otherwise(line)
+    size = F.octet_length(bare)
+
+    def bytes_of(text: str) -> Expression:
+        return size - F.octet_length(F.replace(bare, F.lit(text), F.lit("")))
+
+    given = total([key.value.isNotNull().cast("int") for key in keys])
+    # 2, 6 and 7 bytes each, over their common multiple
+    names = bytes_of('":') * 21 - bytes_of('":null') * 7 - bytes_of('": null') * 6
+    end = converter.end
+    spaced = F.contains(line, F.lit('" ')) | F.contains(line, F.lit('"\t'))
+    checks = [
+        F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}")),
+        ~F.contains(line, F.lit('\\\\":')),
+        names == given * 42,
+        F.when(spaced, ~line.rlike(r'"[ \t]+:')).otherwise(True),
+        ~any_of([came_through_a_double(line, key.name, key.value, key.type) for key in keys if key.is_text]),
+        *(F.coalesce(F.abs(key.value) < _LARGEST, F.lit(True)) for key in keys if str(key.type) == _DOUBLE),
+        *([~line.rlike(_LONG)] if any(str(key.type) == _DOUBLE for key in keys) else []),
+        F.from_json(F.concat(F.lit('{"r":'), line, F.lit(f',"{end}":1}}')), f"`{end}` int", _OPTIONS)[end] == 1,
+    ]
+    return all_of(checks)

@@ -1,0 +1,85 @@
+"""The first attempt at a batch that was begun just now does not look for it in the table; every other one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from autoloader.lib.errors import LeaseLost
+from ingestions.engine.config import IngestionConfig
+from ingestions.engine.context import Context
+from ingestions.engine.ledger import State
+from ingestions.engine.run import Outcome, run_slice
+from tests.engine.feeds import CONFIG
+from tests.engine.memory import Ledger, MemoryStore
+from tests.engine.memory_table import T0, Crash, MemoryLoader, MemorySource, Table
+
+
+class Feed:
+    """One file; a worker calls ``at`` with each of its steps, and its store's too."""
+
+    def __init__(self) -> None:
+        self.source, self.table, self.ledger = MemorySource(), Table(), Ledger()
+        self.source.put("memory://feed/a.csv", b"a,b\n1,2\n")
+
+    def work(self, at: Callable[[str], None] = lambda step: None) -> Outcome:
+        @contextmanager
+        def opened() -> Iterator[MemoryLoader]:
+            yield MemoryLoader(self.table, self.source, at, [])
+
+        context = Context(
+            config=IngestionConfig.model_validate(CONFIG),
+            source=self.source,
+            store=MemoryStore(self.ledger, at),
+            open_loader=opened,
+            interrupt=lambda attempt: None,
+            now=lambda: T0,
+        )
+        return run_slice(context, budget_seconds=3600)
+
+    def loaded_once(self) -> bool:
+        states = [row.state for row in self.ledger.rows.values()]
+        return states == [State.LOADED] and self.table.rows() == {"memory://feed/a.csv": 1}
+
+
+def test_a_batch_begun_just_now_is_not_looked_for() -> None:
+    feed, steps = Feed(), list[str]()
+    assert feed.work(steps.append) is Outcome.DONE
+    assert "after branch" in steps
+    assert "find" not in steps
+    assert feed.loaded_once()
+
+
+@pytest.mark.parametrize("step", ["before branch", "after branch", "after stage", "after publish"])
+def test_one_that_another_worker_left_is(step: str) -> None:
+    feed, steps = Feed(), list[str]()
+
+    def die(at: str) -> None:
+        if at == step:
+            raise Crash(at)
+
+    with pytest.raises(Crash):
+        feed.work(die)
+    assert feed.work(steps.append) is Outcome.DONE
+    assert "find" in steps
+    assert feed.loaded_once()
+
+
+@pytest.mark.parametrize("step", ["before branch", "after branch", "after stage", "audit"])
+def test_a_worker_that_sleeps_through_anothers_publish_stages_nothing_twice(step: str) -> None:
+    """It wakes up with a branch on a main that has its batch, and has not looked: the ledger stops it."""
+    feed = Feed()
+    slept = False
+
+    def sleep(at: str) -> None:
+        nonlocal slept
+        if at == step and not slept:
+            slept = True
+            assert feed.work() is Outcome.DONE
+
+    with pytest.raises(LeaseLost):
+        feed.work(sleep)
+    assert slept
+    assert feed.loaded_once()
