@@ -10,6 +10,10 @@ BOOTSTRAP := python=$$(sh tools/find-python) && "$$python" -m tools.bootstrap
 PYTEST := $(PY) -m pytest
 FAST := not spark and not cloud and not browser and not processes and not slow
 REST := (spark or cloud or browser or processes) and not slow
+# tests with servers, $(1): two halves that take about as long, at the same time and each with servers of its own
+HALVES = $(PY) -m tools.side_by_side \
+	"engine: $(PYTEST) -o cache_dir=.pytest_cache/engine -m '$(1)' tests/engine tests/corpus" \
+	"rest: $(PYTEST) -o cache_dir=.pytest_cache/rest -m '$(1)' --ignore=tests/engine --ignore=tests/corpus"
 
 .PHONY: help
 help: ## this list
@@ -35,7 +39,7 @@ test-setup: ## set up what the tests need: packages, Spark, Chromium, PostgreSQL
 .PHONY: test
 test: test-setup check ## everything on the embedded Spark, each behaviour once
 	$(PYTEST) -m "$(FAST)"
-	$(PYTEST) -m "$(REST)"
+	$(call HALVES,$(REST))
 
 .PHONY: test-fast
 test-fast: ## only the tests that start no server
@@ -46,8 +50,8 @@ test-all: test-setup check ## make test, the long tests, PostgreSQL under everyt
 	@$(BOOTSTRAP) spark-test
 	$(PYTEST) -m "$(FAST)"
 	AUTOLOADER_TEST_DATABASE=postgres $(PYTEST) -m "$(FAST)"
-	AUTOLOADER_TEST_SPARK=3.5.7 $(PYTEST) -m "spark and not browser"
-	$(PYTEST) -m "spark or cloud or browser or processes or slow"
+	AUTOLOADER_TEST_SPARK=3.5.7 $(call HALVES,spark and not browser)
+	$(call HALVES,spark or cloud or browser or processes or slow)
 
 .PHONY: check
 check: lint types floors django-check ## all that reads the code without running it

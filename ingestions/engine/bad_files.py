@@ -125,7 +125,7 @@ class BadFiles:
         """Entry id → what is wrong with it."""
         found: dict[int, FileError] = {}
         for number, part in enumerate(chunks(entries, TOGETHER)):
-            bad = _part(self.loader.read_through, part)
+            bad = unreadable(self.loader.read_through, part)
             found |= {id_: self._judged(error) for id_, error in bad.items()}
             if number == 0:  # where the first ones are all refused, so are the others
                 _refuse_all(part, found)
@@ -133,8 +133,9 @@ class BadFiles:
         return found
 
 
-def _part(read: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> dict[int, FileError]:
-    """Each failing look names one bad file, or is repeated with the halves."""
+def unreadable(read: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> dict[int, FileError]:
+    """Entry id → what is wrong with it, for files that ``read`` (a loader's ``read_through``) cannot read: each failing
+    look names one bad file, or is repeated with the halves."""
     found: dict[int, FileError] = {}
     left = list(entries)
     while left:
@@ -151,7 +152,7 @@ def _part(read: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> 
             if len(left) == 1:
                 return found | {left[0].id: _alone(left[0].file.address, error)}
             middle = len(left) // 2
-            return found | _part(read, left[:middle]) | _part(read, left[middle:])
+            return found | unreadable(read, left[:middle]) | unreadable(read, left[middle:])
         else:
             break
     return found

@@ -19,10 +19,11 @@ from clusters import sessions
 from clusters.models import Cluster
 from ingestions.engine import cost, sources
 from ingestions.engine.advice import advise, disagreements, malformed_fate, no_statement
+from ingestions.engine.bad_files import unreadable
 from ingestions.engine.config import Credentials, IngestionConfig
 from ingestions.engine.ledger import Entry, Known, State
 from ingestions.engine.loader import open_loader
-from ingestions.engine.loader.base import METADATA_COLUMNS, Column, TableLoader, TableState, Trial
+from ingestions.engine.loader.base import METADATA_COLUMNS, Column, TableLoader, TableState, Trial, Unnamed
 from ingestions.engine.planner import sniff_all
 from ingestions.engine.run import EMPTY_CODES
 from ingestions.engine.schema.policy import Mode
@@ -231,12 +232,21 @@ def _look(subject: Subject, source: Source, seen: Survey, show: int) -> Look:
         while entries:
             try:
                 return _tried(loader, seen, entries, problems, table, show, adds=table is None or _adds(subject))
-            except FileError as error:  # this file only, as in a run
-                left = tuple(entry for entry in entries if entry.file.address != error.path)
+            except (FileError, Unnamed) as error:  # these files only, as in a run
+                faults = _faults(loader, entries, error)
+                left = tuple(entry for entry in entries if entry.file.address not in faults)
                 if len(left) == len(entries):
                     raise
-                entries, problems = left, (*problems, error)
+                entries, problems = left, (*problems, *faults.values())
     return Look(seen, (), problems, table, (), (), None)
+
+
+def _faults(loader: TableLoader, entries: tuple[Entry, ...], error: FileError | Unnamed) -> dict[str, FileError]:
+    """Address → what is wrong with it. None where all of several files fail with no name: that is no file's fault."""
+    if isinstance(error, FileError):
+        return {error.path: error}
+    found = unreadable(loader.read_through, entries)
+    return {each.path: each for each in found.values()} if len(found) < max(2, len(entries)) else {}
 
 
 def _adds(subject: Subject) -> bool:

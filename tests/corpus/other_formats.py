@@ -13,10 +13,13 @@ import pyarrow.orc as orc
 from tests.corpus.case import RESCUED, Feed, columns, data, refused, skipped, text
 from tests.engine.avro import avro_file, double, whole
 from tests.engine.avro import text as string
+from tests.engine.loader.feed import OLD
 
 ABC = columns("id bigint, a string, n double")
 ONE, TWO = {"id": 1, "a": "x", "n": 1.5}, {"id": 2, "a": "ä"}
 RECORDS = "<r><id>1</id><a>x</a><n>1.5</n></r><r><id>2</id><a>ä</a></r>"
+
+HIDDEN = f"<o><!-- <r><id>9</id></r> -->{RECORDS}</o>"
 
 XML = Feed(
     "xml",
@@ -26,7 +29,8 @@ XML = Feed(
              encoding="latin-1"),
         text("utf-16.xml", f"<o>{RECORDS}</o>", ONE, TWO, encoding="utf-16"),
         text("mark.xml", f"\ufeff<o>{RECORDS}</o>", ONE, TWO),
-        text("comments.xml", f"<!-- a --><o><!-- <r><id>9</id></r> -->{RECORDS}<?x y?></o>", ONE, TWO),
+        text("comments.xml", f"<!-- a --><o><!-- <id>9</id> -->{RECORDS}<?x y?></o>", ONE, TWO),
+        refused("hidden.xml", HIDDEN.encode(), "xml_hidden_rows") if OLD else text("hidden.xml", HIDDEN, ONE, TWO),
         text("doctype.xml", f"<!DOCTYPE o><o>{RECORDS}</o>", ONE, TWO),
         text("pretty.xml", "<o>\n  <r>\n    <id> 1 </id>\n    <a>x</a>\n  </r>\n</o>\n", {"id": 1, "a": "x"}),
         text("cdata.xml", "<o><r><a><![CDATA[<b> & c]]></a></r></o>", {"a": "<b> & c"}),

@@ -21,6 +21,7 @@ from autoloader.lib.processes import dying_with_parent, free_port
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
@@ -32,10 +33,11 @@ class S3Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = tempfile.NamedTemporaryFile(prefix="autoloader-s3-", suffix=".log")  # noqa: SIM115  # kept open
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        command = [sys.executable, "-m", "tests.support.moto_server", "-H", "127.0.0.1", "-p", str(self.port)]
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "MOTO_"))}
         self._process = subprocess.Popen(
             dying_with_parent(command),
+            cwd=ROOT,
             env=clean,
             stdin=subprocess.DEVNULL,
             stdout=self._log,

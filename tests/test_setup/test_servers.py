@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 from pyspark.sql.connect.session import SparkSession
 
 from clusters.embedded import EmbeddedServer
-from tests.support.s3 import S3Server
+from tests.support.moto_server import AsS3Reads
+from tests.support.s3 import REGION, S3Server
 
 
 @pytest.mark.cloud
@@ -34,6 +38,23 @@ def test_the_s3_server_holds_users_to_their_policy(s3_server: S3Server) -> None:
     assert limited.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
     with pytest.raises(ClientError, match="AccessDenied"):
         limited.put_object(Bucket=bucket, Key="x", Body=b"")
+
+
+@pytest.mark.cloud
+def test_the_s3_server_looks_at_all_that_was_signed(s3_server: S3Server) -> None:
+    """botocore signs no User-Agent and writes queries in one way only; Hadoop 3.3's SDK for Java does otherwise."""
+    s3_server.put(bucket := s3_server.create_bucket(), "a *.csv", b"1\n")
+    url = f"{s3_server.url}/{bucket}?list-type=2&prefix=a+*"
+    request = AWSRequest("GET", url, headers={"Host": f"127.0.0.1:{s3_server.port}", "User-Agent": "Hadoop"})
+    AsS3Reads(Credentials(s3_server.key, s3_server.secret), "s3", REGION).add_auth(request)
+    assert "user-agent" in request.headers["Authorization"]
+    answer = URLLib3Session().send(request.prepare())
+    assert (answer.status_code, b"<Key>a *.csv</Key>" in answer.content) == (200, True)
+    request.headers.replace_header("User-Agent", "another")
+    assert URLLib3Session().send(request.prepare()).status_code == 403
+    request.headers.replace_header("User-Agent", "Hadoop")
+    request.url = url.replace("prefix=a+*", "prefix=b")
+    assert URLLib3Session().send(request.prepare()).status_code == 403
 
 
 @pytest.mark.postgres

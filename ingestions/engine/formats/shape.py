@@ -31,9 +31,9 @@ class Shape:
     csv: ``columns`` are the header's names by position. parquet, orc, avro: the top-level columns with types. json,
     xml: ``columns`` is empty, a record says its own names. text, binary: the one or two that such files have.
     ``options`` are the resolved reader options (csv: delimiter, quote, escape, encoding, header, line_end, multiline,
-    skip_lines, comment; json: encoding, multiline, records_path; xml: encoding, row_tag, mixed; text: encoding,
-    multiline; avro: schema, a digest). ``read_as`` is the end of a name by which Spark has to see a file whose own name
-    says another compression; ``codec``: zstd.
+    skip_lines, comment; json: encoding, multiline, records_path; xml: encoding, row_tag, mixed, hidden; text:
+    encoding, multiline; avro: schema, a digest). ``read_as`` is the end of a name by which Spark has to see a file
+    whose own name says another compression; ``codec``: zstd.
     """
 
     format: str

@@ -179,8 +179,10 @@ def _xml(source: Readable, file: Named, options: config.FormatOptions) -> Shape:
             "Correct the row tag in the format's options, or leave the file out with a pattern.",
             path=file.address,
         )
-    mixed = {"mixed": "true"} if seen.mixed else {}
-    return _shape("xml", {"row_tag": options.row_tag or seen.row_tag, **mixed, **head.options(file.address)})
+    tag = options.row_tag or seen.row_tag
+    odd = {"mixed": seen.mixed, "hidden": xml_head.hides_rows(head.text, tag)}
+    told = {name: "true" for name, is_so in odd.items() if is_so}
+    return _shape("xml", {"row_tag": tag, **told, **head.options(file.address)})
 
 
 def _declared(address: str, encoding: str) -> str:

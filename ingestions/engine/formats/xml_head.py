@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 _DECLARED = re.compile(r"""\A\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._\-]+)["']""")
+#: where what looks like an element is none.
+_NO_ELEMENTS = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 #: elements below which no more is looked at: what nests deeper than any document of people is no data.
 _DEEPEST = 200
@@ -67,6 +69,12 @@ def outline(text: str) -> Outline:
     if not found.root:
         raise NotXml
     return found
+
+
+def hides_rows(text: str, row_tag: str) -> bool:
+    """Whether a comment or CDATA holds what a reader that looks for the row's tags only takes for a row."""
+    tag = re.compile(rf"</?{re.escape(row_tag)}[\s/>]")
+    return any(tag.search(found[0]) for found in _NO_ELEMENTS.finditer(text))
 
 
 @dataclass

@@ -128,9 +128,11 @@ def _load(readers: Readers, shape: Shape, addresses: Sequence[str], converter: C
 def _load_old(
     readers: Readers, shape: Shape, addresses: Sequence[str], schema: str | None, options: Mapping[str, Any]
 ) -> Any:
-    """spark-xml on Spark 3.5 takes one text of paths with commas between them, and reads no text beside elements."""
+    """spark-xml on Spark 3.5 takes one text of paths with commas between them, reads no text beside elements, and takes
+    for a row whatever stands between a row's tags."""
     for option, code, why in (
         ("mixed", "xml_mixed_text", "has text beside elements, which Spark 3.5 does not read"),
+        ("hidden", "xml_hidden_rows", "has rows inside of a comment or CDATA, which Spark 3.5 would read"),
         ("read_as", "compression_mismatch", "is compressed otherwise than its name says, which Spark 3.5 cannot read"),
     ):
         if option in dict(shape.options):

@@ -128,6 +128,22 @@ def test_the_root_s_children_are_rows_where_they_have_one_name() -> None:
     assert look("<o><r><q>" + "z" * 100_000, type_="xml").option("row_tag") == "r"
 
 
+@pytest.mark.parametrize(
+    ("inside", "hidden"),
+    [
+        ("<!-- <r><id>9</id></r> --><r/>", True),
+        ("<r><!-- was </r> --></r>", True),
+        ("<r/><!-- <r a='1'", True),  # goes on behind the first bytes
+        ("<r><![CDATA[<r>]]></r>", True),
+        ("<!-- <rest/> <id/> --><r/><!-- r -->", False),
+        ("<!-- a --><r>&lt;r&gt;</r><!-- b -->", False),
+    ],
+)
+def test_rows_inside_of_a_comment_are_told(inside: str, hidden: bool) -> None:
+    """They are no rows, and the reader of Spark 3.5 does not know."""
+    assert look(f"<o>{inside}", type_="xml").option("hidden") == ("true" if hidden else "")
+
+
 def test_entities_that_grow_without_end_are_not_followed() -> None:
     bomb = "<!DOCTYPE o [<!ENTITY a 'aaaaaaaaaa'>" + "".join(
         f"<!ENTITY {chr(98 + at)} '{f'&{chr(97 + at)};' * 10}'>" for at in range(10)

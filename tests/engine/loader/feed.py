@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from autoloader.lib.errors import FileError
 from clusters.conf import BASE
 from ingestions.engine import formats
 from ingestions.engine.config import IngestionConfig
@@ -17,12 +19,14 @@ from ingestions.engine.formats.shape import Shape, ShapeColumn
 from ingestions.engine.formats.sniff import sniff
 from ingestions.engine.ledger import AttemptState, Entry, State
 from ingestions.engine.loader import open_loader
-from ingestions.engine.loader.base import Audit, Staged
+from ingestions.engine.loader.base import Audit, Staged, Unnamed
 from ingestions.engine.loader.loader import SparkTableLoader
 from ingestions.engine.sources import open_source
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
 
 LOCAL = SparkAccess("file", "file")
+#: on Spark 3.5, which tells some things otherwise.
+OLD = os.environ.get("AUTOLOADER_TEST_SPARK", "").startswith("3.")
 
 
 def new_session(url: str) -> Any:
@@ -169,6 +173,25 @@ class Feed:
         audit = self.loader.audit(staged, attempt, entries)
         self.loader.publish(attempt, staged)
         return Loaded(attempt, staged, audit, self.rows(batch_id))
+
+    def blamed(self, *entries: Entry, evolve: bool = True) -> list[str]:
+        """The addresses of the files that are at fault where these cannot be loaded: the one that the error names, or,
+        after one that names none, as Spark 3.5 has them, those that cannot be read by themselves either.
+        """
+        try:
+            self.load(*entries, evolve=evolve)
+        except FileError as error:
+            return [error.path]
+        except Unnamed:
+            return [entry.file.address for entry in entries if OLD and not self.readable(entry)]
+        return []
+
+    def readable(self, entry: Entry) -> bool:
+        try:
+            self.loader.read_through([entry])
+        except (FileError, Unnamed):
+            return False
+        return True
 
     def rows(self, batch_id: str | None = None) -> list[dict[str, Any]]:
         found = [row.asDict(recursive=True) for row in self.spark.table(self.loader.table).collect()]

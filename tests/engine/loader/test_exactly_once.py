@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -141,9 +142,9 @@ def test_another_session_sees_what_was_published(orders: Feed, spark_server: Emb
 def test_where_history_was_cut_the_rows_tell(orders: Feed) -> None:
     orders.load(file(orders), batch_id="b1")
     orders.spark.sql(f"INSERT INTO {orders.loader.table} VALUES (99, 'foreign', NULL, NULL, NULL, NULL, NULL)")
-    name = orders.loader.table.split(".", 1)[1].replace("`", "")
+    name, now = orders.loader.table.split(".", 1)[1].replace("`", ""), datetime.now(UTC).isoformat()
     orders.spark.sql(
-        f"CALL local.system.expire_snapshots(table => '{name}', older_than => now(), retain_last => 1)"
+        f"CALL local.system.expire_snapshots(table => '{name}', older_than => TIMESTAMP '{now}', retain_last => 1)"
     ).collect()
     attempt = orders.attempt()
     with contextlib.suppress(UnknownOutcome):  # also safe: nothing is staged on a guess

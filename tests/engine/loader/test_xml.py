@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 
 import pytest
 
 from autoloader.lib.errors import FileError
-from tests.engine.loader.feed import Feed
+from tests.engine.loader.feed import OLD, Feed
 
 pytestmark = pytest.mark.spark
 NewFeed = Callable[..., Feed]
@@ -22,7 +21,6 @@ ORDERS = """<?xml version="1.0" encoding="UTF-8"?>
   <order id="2"><code>12</code><who>Bob</who><item>one</item><gone/><n>2</n><text><![CDATA[a<b & c]]></text></order>
 </orders>
 """
-OLD = os.environ.get("AUTOLOADER_TEST_SPARK", "").startswith("3.")
 
 
 def test_attributes_elements_and_lists_are_columns_with_their_types(feed: NewFeed) -> None:
