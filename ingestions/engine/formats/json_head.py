@@ -55,6 +55,15 @@ def first_line(text: str) -> str:
     return line.rstrip() if len(line) <= MAX_SAMPLE else ""
 
 
+def words(line: str) -> list[str]:
+    """The keys of a record whose values are texts."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    return [key for key, value in record.items() if isinstance(value, str)] if isinstance(record, dict) else []
+
+
 def is_value(line: str) -> bool:
     """Whether the text is one whole JSON value."""
     try:

@@ -7,12 +7,14 @@ when the rows are loaded, so what was guessed is what fits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyspark.sql.connect.functions as F
 
 from autoloader.lib.spark_errors import error_class
 from ingestions.engine import config
+from ingestions.engine.formats import json_head
 from ingestions.engine.formats.options import records_path
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import Entry
@@ -143,12 +145,17 @@ class Inference:
     def _json(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
         """Spark's own inference tells nested types; the keys, their order and the plain types are looked at here."""
         records = self.readers.json_texts(shape, files, self.converter).limit(MAX_ROWS)
-        guessed = self._guessed(shape, files)
-        decided = self._seen(records, [name for name, type_ in guessed.items() if type_ == types.STRING])
-        if further := [name for name in decided if name not in guessed]:
+        words = json_head.words(shape.sample)
+        with ThreadPoolExecutor(1) as pool:  # two small jobs, each mostly waiting for the store
+            asked = pool.submit(self._guessed, shape, files)
+            decided = self._seen(records, words)
+            guessed = asked.result()
+        known = {name for name, type_ in guessed.items() if type_ != types.STRING}.union(words)
+        if further := [name for name in decided if name not in known]:
             seen = self._seen(records, further)
             decided |= {name: seen.get(name) for name in further}
-        return {name: decided[name] or guessed.get(name, types.STRING) for name in decided}
+        texts = {name: type_ for name, type_ in decided.items() if guessed.get(name, types.STRING) == types.STRING}
+        return {name: texts.get(name) or guessed.get(name, types.STRING) for name in decided}
 
     def _guessed(self, shape: Shape, files: Sequence[str]) -> dict[str, types.Type]:
         encoding, multiline = shape.option("encoding", "UTF-8"), shape.option("multiline", "false")
