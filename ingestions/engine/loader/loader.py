@@ -71,6 +71,7 @@ class SparkTableLoader(EvolvingTable):
         self._chains: dict[str, History] = {}  # branch -> the table's snapshots, when the branch had been staged
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
         self._plans: dict[str, Plan] = {}
+        self._uncertain_branches: set[str] = set()
         self._quickly: dict[str, frozenset[str]] = {}  # branch -> files whose rows on it were read quickly
 
     def open_branch(self, branch: str) -> int | None:
@@ -197,6 +198,7 @@ class SparkTableLoader(EvolvingTable):
                 added = mode.added(attempt, entries) if mode else self._added(staged, attempt)
                 by_file = counts.by_file(added if mode else _together(added, staged))
                 if uncertain := self._uncertain(attempt, by_file):
+                    self._uncertain_branches.add(attempt.branch)
                     return Audit(by_file, uncertain=uncertain)
                 rescued = any(each.rescued_rows for each in by_file.values())
                 keys = observing.rescued_keys(self, added) if rescued else {}
@@ -311,6 +313,8 @@ class SparkTableLoader(EvolvingTable):
     def publish(self, attempt: AttemptState, staged: Staged) -> None:
         if staged.snapshot_id is None:
             return
+        if attempt.branch in self._uncertain_branches:
+            raise FatalError("rows_uncertain", f"Files on the branch {attempt.branch} have to be read with care first.")
         what = f"publishing the branch {attempt.branch}"
         with self.tagged(attempt):
             tries = itertools.count()
