@@ -45,7 +45,7 @@ def estimate(request: ApiRequest, config: IngestionConfig, ingestion_id: OfInges
     """By a model, from what is in the source and the schedule; each factor with its unit. Nothing is saved."""
     known = find.ingestion(request, ingestion_id) if ingestion_id else None
     subject = looking.subject_posted(body=config.to_json(), user=request.auth.user, ingestion=known)
-    return STORE.call(lambda: looking.estimate_cost(subject=subject))
+    return looking.estimate_cost(subject=subject, bounded=STORE)
 
 
 @router.post(
@@ -66,7 +66,7 @@ def preview(request: ApiRequest, ingestion_id: Id) -> dict[str, Any]:
 )
 def estimate_saved(request: ApiRequest, ingestion_id: Id) -> dict[str, Any]:
     subject = looking.subject_of(find.ingestion(request, ingestion_id))
-    return STORE.call(lambda: looking.estimate_cost(subject=subject))
+    return looking.estimate_cost(subject=subject, bounded=STORE)
 
 
 @router.post(

@@ -79,6 +79,9 @@ class Ingestion(models.Model):
     files_loaded = models.BigIntegerField(default=0)
     rows_loaded = models.BigIntegerField(default=0)
     bytes_loaded = models.BigIntegerField(default=0)
+    #: the last estimate, and the version of the configuration that it was made for.
+    monthly_cost = models.FloatField(null=True, blank=True)
+    monthly_cost_version = models.PositiveIntegerField(null=True, blank=True)
     changes_pending = models.PositiveIntegerField(default=0)
     last_polled_at = models.DateTimeField(null=True, blank=True)
     next_run_at = models.DateTimeField(null=True, blank=True)

@@ -50,6 +50,8 @@ class Subject:
     cluster: Cluster
     credentials: Credentials | None
     maker: str = ""  # the word that a table made by it would carry
+    #: of the saved ingestion that this is, as it is saved.
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def subject_posted(*, body: Any, user: Any, ingestion: Ingestion | None = None) 
 def subject_of(ingestion: Ingestion) -> Subject:
     credential = ingestion.credential
     found = credential.credentials() if credential else None
-    return Subject(ingestion.configuration(), ingestion.cluster, found, str(ingestion.pk))
+    return Subject(ingestion.configuration(), ingestion.cluster, found, str(ingestion.pk), ingestion.config_version)
 
 
 def preview(*, subject: Subject, rows: int = ROWS_SHOWN) -> dict[str, Any]:
@@ -128,9 +130,19 @@ def dry_run(*, ingestion: Ingestion, bounded: Bounded | None = None) -> dict[str
     }  # fmt: skip
 
 
-def estimate_cost(*, subject: Subject) -> dict[str, Any]:
-    with _open(subject) as source:
-        return estimate(subject=subject, seen=_survey(subject, source))
+def estimate_cost(*, subject: Subject, bounded: Bounded | None = None) -> dict[str, Any]:
+    """By a model. A saved ingestion remembers what a month costs, until it is edited. ``bounded`` limits the look."""
+
+    def work() -> dict[str, Any]:
+        with _open(subject) as source:
+            return estimate(subject=subject, seen=_survey(subject, source))
+
+    found = bounded.call(work) if bounded else work()
+    if subject.version is not None:
+        Ingestion.objects.filter(pk=subject.maker).update(
+            monthly_cost=found["total_monthly"], monthly_cost_version=subject.version
+        )
+    return found
 
 
 def estimate(*, subject: Subject, seen: Survey) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def ingestion(row: Ingestion, *, warnings: tuple[str, ...] = ()) -> dict[str, An
             "next_run_time": instant(row.next_run_at),
             "schema_version": facts["shown_version"],
             "schema_changes_pending": row.changes_pending,
-            "estimated_monthly_cost": None,
+            "estimated_monthly_cost": row.monthly_cost if row.monthly_cost_version == row.config_version else None,
         },
         "warnings": list(warnings),
     }

@@ -48,7 +48,7 @@ def dry_run(request: Request, pk: uuid.UUID) -> HttpResponse:
 def cost(request: Request, pk: uuid.UUID) -> HttpResponse:
     ingestion = find_ingestion(request, pk)
     context = _frame(ingestion)
-    context |= asked(lambda: looking.estimate_cost(subject=looking.subject_of(ingestion)), STORE)
+    context |= asked(lambda: looking.estimate_cost(subject=looking.subject_of(ingestion), bounded=STORE))
     return render(request, f"looking/cost.html{'#cost' if request.htmx else ''}", context)
 
 

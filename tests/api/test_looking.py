@@ -53,6 +53,22 @@ def test_an_estimate_shows_its_factors_and_asks_no_cluster(as_runner: Api, dead:
     assert kept() == (0, 0, 0, 0)
 
 
+def test_the_last_estimate_stays_with_the_ingestion_until_it_is_edited(
+    as_owner: Api, owner: Any, dead: Cluster, folder: Path
+) -> None:
+    ingestion = make_ingestion(owner, dead, source={"type": "local", "path": str(folder)})
+    address = f"/ingestions/{ingestion.pk}"
+
+    def told() -> Any:
+        return as_owner.get(address).json()["metadata"]["estimated_monthly_cost"]
+
+    assert told() is None
+    total = as_owner.post(f"{address}/estimate-cost").json()["total_monthly"]
+    assert told() == total
+    assert as_owner.put(address, {"schedule": {"frequency": "hourly"}}).status_code == 200
+    assert told() is None
+
+
 @pytest.mark.parametrize("path", ["/ingestions/test", "/ingestions/{id}/preview", "/ingestions/{id}/dry-run"])
 def test_a_dead_cluster_is_told(as_runner: Api, owner: Any, dead: Cluster, folder: Path, path: str) -> None:
     ingestion = make_ingestion(owner, dead, source={"type": "local", "path": str(folder)})
