@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -102,12 +103,19 @@ class Bench(Contest):
         for entry in self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ()):
             self.client.delete_object(Bucket=BUCKET, Key=entry["Key"])
 
-    def measure(self, rounds: int) -> None:
+    def measure(self, rounds: int, *, seconds: float) -> int:
+        """How many rounds were done: none begins when ``seconds`` are over."""
+        limit = time.monotonic() + seconds
         self.round(0)  # it warms up
         self.seconds.clear()
         self.counted.clear()
+        done = 0
         for number in range(1, rounds + 1):
+            if done and time.monotonic() > limit:
+                break
             self.round(number)
+            done = number
+        return done
 
 
 def _name(number: int, kind: str) -> str:
@@ -117,12 +125,13 @@ def _name(number: int, kind: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=60, help="no round begins when these are over")
     parser.add_argument("--keep", action="store_true", help="write the figures below benchmarks/results/")
     options = parser.parse_args()
     with started() as servers:
         bench = Bench(servers)
-        bench.measure(options.rounds)
-        report(bench, options.rounds).finish(keep=options.keep, name="large-files")
+        done = bench.measure(options.rounds, seconds=options.minutes * 60)
+        report(bench, done).finish(keep=options.keep, name="large-files")
 
 
 def report(bench: Bench, rounds: int) -> Report:
