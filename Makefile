@@ -86,6 +86,7 @@ format: ## rewrite the code in the project's style
 bench: setup ## what is fast, as ratios against what one would write by hand
 	@$(BOOTSTRAP) s3-server
 	$(PY) -m benchmarks.thousand_files --keep
+	$(PY) -m benchmarks.large_files --keep
 	$(PY) -m benchmarks.known_files
 	$(PY) -m benchmarks.previews
 

@@ -22,6 +22,8 @@ TUNED = {
     "spark.sql.files.openCostInBytes": "65536",
     "spark.sql.session.timeZone": "UTC",
 }
+#: how each format is read; CSV as most programs write it, with its quotes doubled.
+OPTIONS: Mapping[str, Mapping[str, str]] = {"json": {}, "csv": {"header": "true", "escape": '"'}, "parquet": {}}
 
 
 def connect(url: str, storage: Mapping[str, str]) -> Any:
@@ -44,15 +46,15 @@ def connect(url: str, storage: Mapping[str, str]) -> Any:
     return spark
 
 
-def create(spark: Any, table: str) -> None:
+def create(spark: Any, table: str, schema: str = SCHEMA) -> None:
     """The table, made once."""
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {table.rpartition('.')[0]}")
-    spark.sql(f"CREATE TABLE IF NOT EXISTS {table} ({SCHEMA}) USING iceberg")
+    spark.sql(f"CREATE TABLE IF NOT EXISTS {table} ({schema}) USING iceberg")
 
 
-def load_folder(spark: Any, path: str, table: str) -> None:
-    """All of a folder. The second time it loads everything again."""
-    spark.read.schema(SCHEMA).json(path).writeTo(table).append()
+def load_folder(spark: Any, path: str, table: str, kind: str = "json", schema: str = SCHEMA) -> None:
+    """All of a folder, of the format ``kind``. The second time it loads everything again."""
+    spark.read.schema(schema).options(**OPTIONS[kind]).format(kind).load(path).writeTo(table).append()
 
 
 def load_listed(spark: Any, client: Any, bucket: str, prefix: str, table: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,15 +40,26 @@ class Report:
         machine = f"{os.cpu_count()} cores ({load}), Python {platform.python_version()}, median of {self.rounds}"
         return "\n".join([machine, "", *rows, "", self.words]).rstrip() + "\n"
 
-    def finish(self, *, keep: bool) -> None:
-        """Prints it; with ``keep`` also writes ``benchmarks/results/<date>-<commit>.txt``."""
+    def finish(self, *, keep: bool, name: str = "") -> None:
+        """Prints it; with ``keep`` also writes ``benchmarks/results/<date>-<commit>[-<name>].txt``."""
         text = self.text()
         print(text, end="")
         if keep:
             RESULTS.mkdir(exist_ok=True)
-            path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{_commit()}.txt"
+            parts = [f"{datetime.now(UTC):%Y-%m-%d}", _commit(), *([name] if name else [])]
+            path = RESULTS / f"{'-'.join(parts)}.txt"
             path.write_text(text, encoding="utf-8")
             print(f"kept as {path.relative_to(RESULTS.parent.parent)}")
+
+
+def ratio(medians: Mapping[str, float], one: str, other: str) -> str:
+    return f"{medians[one] / medians[other]:.2f} ×"
+
+
+def difference(medians: Mapping[str, float], one: str, other: str) -> str:
+    """As ``1.2 s longer than``."""
+    seconds = medians[one] - medians[other]
+    return f"{abs(seconds):.1f} s {'longer' if seconds > 0 else 'shorter'} than"
 
 
 def _commit() -> str:

@@ -92,13 +92,13 @@ class Site:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
-    def create(self, name: str, path: str, credentials: dict[str, Any]) -> str:
-        """The id of a new ingestion of JSON files into ``local.bench.<name>``."""
+    def create(self, name: str, path: str, credentials: dict[str, Any], kind: str = "json") -> str:
+        """The id of a new ingestion of files of a format (``kind``) into ``local.bench.<name>``."""
         body = {
             "name": name,
             "cluster_id": self.cluster_id,
             "source": {"type": "s3", "path": path, "credentials": credentials},
-            "format": {"type": "json"},
+            "format": {"type": kind},
             "destination": {"catalog": "local", "database": "bench", "table": name},
         }
         return str(self.call("POST", "/ingestions", body)["id"])

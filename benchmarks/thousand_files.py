@@ -7,63 +7,31 @@ take turns within a round, on warm sessions; figures are medians of ``--rounds``
 from __future__ import annotations
 
 import argparse
-import statistics
-import tempfile
 import textwrap
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 
 from benchmarks import by_hand, feed
+from benchmarks.contest import BUCKET, Contest, Servers, started
 from benchmarks.promises import Promises
-from benchmarks.report import Line, Report
-from benchmarks.s3_server import FastS3
-from benchmarks.site import Site
+from benchmarks.report import Line, Report, difference, ratio
 
 FILES, ROWS = 1000, 100
 TINY_FILES, TINY_ROWS = 10_000, 10
-BUCKET = "bench"
 ALL, TINY, ONE = "all/", "tiny/", "one/"
 
 
-class Bench:
-    def __init__(self, folder: Path, spark_url: str, storage: FastS3, site: Site) -> None:
-        self.folder, self.storage, self.site = folder, storage, site
-        self.client = storage.client()
-        self.client.create_bucket(Bucket=BUCKET)
+class Bench(Contest):
+    def __init__(self, servers: Servers) -> None:
+        super().__init__(servers)
         feed.put(self.client, BUCKET, ALL, files=FILES, rows=ROWS)
         feed.put(self.client, BUCKET, ONE, files=1, rows=ROWS)
-        self.spark = by_hand.connect(spark_url, storage.credentials())
-        self.promises = Promises(spark_url, storage, f"s3://{BUCKET}/{ALL}")
-        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.promises = Promises(servers.spark_url, self.storage, f"s3://{BUCKET}/{ALL}")
         self.counted: dict[str, tuple[int, int]] = {}
 
-    # ---- contenders
-
-    def made(self, name: str, prefix: str) -> str:
-        return self.site.create(name, f"s3://{BUCKET}/{prefix}", self.storage.credentials())
-
-    def table(self, name: str) -> str:
-        """A new empty table for whoever writes by hand."""
-        table = f"local.bench.{name}"
-        by_hand.create(self.spark, table)
-        return table
-
-    def timed(self, what: str, do: Callable[[], object]) -> None:
-        started = time.perf_counter()
-        do()
-        self.seconds[what].append(time.perf_counter() - started)
-
     def count(self, what: str, table: str, rows: int) -> None:
-        """Commits and data files of a table that must hold so many rows."""
-        self.spark.sql(f"REFRESH TABLE {table}")
-        found = self.spark.table(table).count()
-        if found != rows:
-            raise RuntimeError(f"{table} holds {found} rows, not {rows}")
-        commits = self.spark.sql(f"SELECT 1 FROM {table}.snapshots WHERE summary['added-data-files'] > 0").count()
-        self.counted[what] = commits, self.spark.sql(f"SELECT 1 FROM {table}.files").count()
+        self.counted[what] = self.held(table, rows)
 
     def stream(self, table: str, name: str) -> None:
         """Spark's own file stream, over what is there now."""
@@ -146,27 +114,16 @@ def main() -> None:
     parser.add_argument("--no-tiny", action="store_true", help="leave out the 10,000 tiny files")
     parser.add_argument("--keep", action="store_true", help="write the figures below benchmarks/results/")
     options = parser.parse_args()
-    from clusters.embedded import start_server
-
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoloader-bench-")))
-        spark = start_server(folder / "spark")
-        stack.callback(spark.stop)
-        storage = FastS3(folder / "s3")
-        stack.callback(storage.stop)
-        site = Site(folder / "site", spark.url)
-        stack.callback(site.stop)
-        bench = Bench(folder, spark.url, storage, site)
+    with started() as servers:
+        bench = Bench(servers)
         done = bench.measure(options.rounds, tiny=not options.no_tiny, seconds=options.minutes * 60)
         report(bench, done).finish(keep=options.keep)
         bench.promises.close()
 
 
 def report(bench: Bench, rounds: int) -> Report:
-    medians = {what: statistics.median(each) for what, each in bench.seconds.items()}
-
-    def times(one: str, other: str) -> str:
-        return f"{medians[one] / medians[other]:.2f} ×"
+    medians = bench.medians()
+    times = partial(ratio, medians)
 
     def more(one: str, other: str) -> str:
         return f"{medians[one] - medians[other]:+.2f} s"
@@ -199,10 +156,7 @@ def report(bench: Bench, rounds: int) -> Report:
 def words(medians: Mapping[str, float]) -> str:
     """What the promises cost, and what they buy."""
 
-    def apart(one: str, other: str) -> str:
-        seconds = medians[one] - medians[other]
-        return f"{abs(seconds):.1f} s {'longer' if seconds > 0 else 'shorter'} than"
-
+    apart = partial(difference, medians)
     told = (
         f"What the promises cost: a run over {FILES:,} files into a known table takes "
         f"{apart('grown', 'listed')} the script that names its files, {apart('grown', 'folder')} the one that reads "
