@@ -127,7 +127,7 @@ class Schema(Part):
     hints: dict[str, str] = Field(default_factory=dict)
     #: of how many files and bytes the types are found out, at most; each shape of them by one file at least.
     sample_files: int = Field(32, ge=1, le=10_000)
-    sample_bytes: int = Field(64 * 1024**2, ge=1, le=LARGEST)
+    sample_bytes: int = Field(16 * 1024**2, ge=1, le=LARGEST)
 
 
 class Format(Part):

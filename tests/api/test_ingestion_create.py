@@ -37,7 +37,7 @@ def test_the_answer_holds_the_whole_configuration(as_owner: Api, cluster: Cluste
         "schema_json": None,
         "hints": {},
         "sample_files": 32,
-        "sample_bytes": 67_108_864,
+        "sample_bytes": 16_777_216,
     }
     assert body["limits"]["files_per_batch"] == 1000
     assert body["metadata"]["last_run_id"] is None
