@@ -28,7 +28,7 @@ from ingestions.engine.loader.from_path import text_of
 from ingestions.engine.loader.matching import OURS, match
 from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.reshape import contained, reshaped
-from ingestions.engine.loader.rows import REPLACEMENT
+from ingestions.engine.loader.rows import MANY, REPLACEMENT
 from ingestions.engine.schema import types
 from ingestions.engine.schema.path_columns import PathColumns
 
@@ -54,8 +54,8 @@ def read(
     paths: PathColumns | None,
 ) -> Certain | None:
     """Files of one shape against the table's columns; ``None`` where they have to be read with care."""
-    if any(column.required for column in columns):
-        return None
+    if any(column.required for column in columns) or (len(columns) > MANY and shape.format in ("csv", "json")):
+        return None  # planning an expression or more for each of many texts takes longer than reading with care
     rows = _of_format(readers, shape, addresses, columns, converter)
     return rows if rows is None or paths is None else _with_path(rows, readers, addresses, columns, converter, paths)
 

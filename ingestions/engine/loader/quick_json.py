@@ -27,7 +27,7 @@ _READ_AS |= {name: name for name in ("tinyint", "smallint", "int")}
 _DOUBLE = "double"
 _OPTIONS = {"allowSingleQuotes": "false"}
 #: a number of more digits than a double holds for certain, and one that may be too small or too large for it.
-_LONG = r"(?=[0-9.]{17})[0-9]+\.|[:,\[ ]-?[0-9][0-9.]*[eE][+-]?[0-9]{3}"
+_LONG = r"(?=[0-9.]{17})[0-9]+\.|[0-9]{16,}[eE]|[:,\[ ]-?[0-9][0-9.]*[eE][+-]?[0-9]{3}"
 _LARGEST = 1e15
 
 
