@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql.connect.session import SparkSession
 
+from autoloader.lib.processes import group_members
 from tests.processes.installation import Installation
 
 pytestmark = [pytest.mark.spark, pytest.mark.processes, pytest.mark.timeout(300)]
@@ -89,7 +90,7 @@ def test_a_killed_worker_parent_leaves_no_orphans_that_take_tasks(
     for pid in (parent.pid, sentinel):
         os.kill(pid, signal.SIGKILL)
     parent.wait()
-    installation.until("the orphaned worker is gone", lambda: not _alive(holder), 15)
+    installation.until("no process of it is left", lambda: not group_members(parent.pid), 15)
     installation.start("worker", "run_worker")
     assert installation.ended(run) == "success"
     _exact(spark_server.url, "parent_killed")
@@ -120,10 +121,3 @@ def test_a_stopped_worker_hands_over_at_a_whole_batch(installation: Installation
     assert installation.ended(run) == "success"
     assert installation.query("select takeovers from ingestions_run") == [(0,)]
     _exact(spark_server.url, "worker_stopped")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django_q.cluster import Cluster
 
-from ingestions.worker import FLAG_VARIABLE
+from ingestions.worker import FLAG_VARIABLE, die_with_parent
 
 
 class StoppableCluster(Cluster):  # type: ignore[misc]  # django-q2 has no types
@@ -26,6 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with tempfile.TemporaryDirectory(prefix="autoloader-worker-") as folder:
             os.environ[FLAG_VARIABLE] = str(Path(folder) / "stop")
+            os.register_at_fork(after_in_child=die_with_parent)
             StoppableCluster().start()
             for child in multiprocessing.active_children():  # the sentinel: start() returns once it runs
                 child.join()
