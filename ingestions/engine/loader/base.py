@@ -102,12 +102,13 @@ class Staged:
 @dataclass(frozen=True, slots=True)
 class FileCount:
     """``malformed``: rows among them that stand in ``_rescued_data`` as a whole; ``conflict``: one of those is the mark
-    of a merge conflict."""
+    of a merge conflict; ``uncertain``: rows that a quick look was not certain of."""
 
     rows: int
     rescued_rows: int
     malformed: int = 0
     conflict: bool = False
+    uncertain: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pyspark.sql.connect.functions as F
 
 from ingestions.engine.loader.base import BATCH_ID, RESCUED_DATA, SOURCE_FILE, FileCount
 from ingestions.engine.loader.convert import Expression
-from ingestions.engine.loader.rows import CORRUPT_RECORD
+from ingestions.engine.loader.rows import CORRUPT_RECORD, UNCERTAIN
 
 #: a malformed row that is the mark of a merge conflict.
 _CONFLICT = f'"{CORRUPT_RECORD}":"(?:<{{7}}|>{{7}})(?: [^"]*)?"'
@@ -21,9 +21,12 @@ def by_file(rows: Any) -> dict[str, FileCount]:
         F.count(F.col(RESCUED_DATA)).alias("rescued"),
         F.count_if(malformed()).alias("malformed"),
         F.count_if(F.col(RESCUED_DATA).rlike(_CONFLICT)).alias("conflicts"),
+        F.count_if(F.col(RESCUED_DATA) == UNCERTAIN).alias("uncertain"),
     )
     return {
-        row[SOURCE_FILE]: FileCount(row["rows"], row["rescued"], row["malformed"], bool(row["conflicts"]))
+        row[SOURCE_FILE]: FileCount(
+            row["rows"], row["rescued"], row["malformed"], bool(row["conflicts"]), row["uncertain"]
+        )
         for row in counted.collect()
     }
 

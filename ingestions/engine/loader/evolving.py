@@ -66,7 +66,6 @@ class EvolvingTable(IcebergTable):
         schema = config.format.schema_
         self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen
-        self.read_quickly: set[str] = set()  # files of the frames that were made last
 
     def state(self, *, counted: bool = True) -> TableState | None:
         try:
@@ -323,7 +322,6 @@ class EvolvingTable(IcebergTable):
                 if rows is not None:
                     frames.append(quick.table_rows(rows, columns, batch_id))
                     taken.update(files)
-        self.read_quickly |= taken
         return frames, [entry for entry in entries if entry.file.address not in taken]
 
     def _careful_frames(self, entries: Sequence[Entry], batch_id: str, columns: tuple[Column, ...]) -> list[Any]:

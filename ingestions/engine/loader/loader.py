@@ -25,7 +25,6 @@ from ingestions.engine.loader.base import (
     Audit,
     BadRow,
     Column,
-    FileCount,
     Found,
     LostRace,
     Plan,
@@ -71,8 +70,7 @@ class SparkTableLoader(EvolvingTable):
         self._chains: dict[str, History] = {}  # branch -> the table's snapshots, when the branch had been staged
         self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
         self._plans: dict[str, Plan] = {}
-        self._uncertain_branches: set[str] = set()
-        self._quickly: dict[str, frozenset[str]] = {}  # branch -> files whose rows on it were read quickly
+        self._uncertain_branches: set[str] = set()  # never to be published
 
     def open_branch(self, branch: str) -> int | None:
         if not self.our_columns_there:
@@ -125,11 +123,9 @@ class SparkTableLoader(EvolvingTable):
             return mode.stage(entries, batch_id, attempt)
         plan = self._plans[attempt.branch]
         emptied = replacing.delete(self, attempt, plan.replaced)
-        self.read_quickly.clear()
         for part in in_parts(entries, self.config.limits) if self.at_once else [entries]:
             rows, columns = self.frame(part, batch_id, careful=None if self.well_formed else plan.careful)
             self.writer(rows, self.branch(attempt.branch), batch_id, attempt.branch, columns).append()
-        self._quickly[attempt.branch] = frozenset(self.read_quickly)
         staged = self._staged(batch_id, attempt, emptied)
         if staged.snapshot_id is None and not self.well_formed:
             self._check_silent(entries)
@@ -197,7 +193,7 @@ class SparkTableLoader(EvolvingTable):
             try:
                 added = mode.added(attempt, entries) if mode else self._added(staged, attempt)
                 by_file = counts.by_file(added if mode else _together(added, staged))
-                if uncertain := self._uncertain(attempt, by_file):
+                if uncertain := frozenset(file for file, count in by_file.items() if count.uncertain):
                     self._uncertain_branches.add(attempt.branch)
                     return Audit(by_file, uncertain=uncertain)
                 rescued = any(each.rescued_rows for each in by_file.values())
@@ -224,11 +220,6 @@ class SparkTableLoader(EvolvingTable):
             raise
         except Exception as error:
             raise commit_failure(error, "auditing the staged batch") from error
-
-    def _uncertain(self, attempt: AttemptState, by_file: Mapping[str, FileCount]) -> frozenset[str]:
-        """Of the files that were read quickly those with a row that may not be wholly in its columns."""
-        quickly = self._quickly.get(attempt.branch, frozenset())
-        return frozenset(file for file, count in by_file.items() if count.rescued_rows and file in quickly)
 
     def _check_replaced(self, attempt: AttemptState) -> None:
         plan = self._plans[attempt.branch]

@@ -15,25 +15,15 @@ import pyspark.sql.connect.functions as F
 
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader import csv_rows, quick_json, typed_rows
-from ingestions.engine.loader.base import (
-    BATCH_ID,
-    FILE_MODIFIED_AT,
-    LOADED_AT,
-    RESCUED_DATA,
-    SOURCE_FILE,
-    Column,
-)
-from ingestions.engine.loader.convert import Converter, Expression, all_of
+from ingestions.engine.loader.base import Column
+from ingestions.engine.loader.convert import Converter, all_of
 from ingestions.engine.loader.from_path import text_of
 from ingestions.engine.loader.matching import OURS, match
 from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.reshape import contained, reshaped
-from ingestions.engine.loader.rows import MANY, REPLACEMENT
+from ingestions.engine.loader.rows import MANY, UNCERTAIN, in_table, is_whole
 from ingestions.engine.schema import types
 from ingestions.engine.schema.path_columns import PathColumns
-
-#: what ``_rescued_data`` says of a row that is not certain. Such rows are never published.
-UNCERTAIN = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +67,16 @@ def _of_format(
 
 def table_rows(rows: Certain, columns: Sequence[Column], batch_id: str) -> Any:
     """A frame with exactly the table's columns, in the table's order."""
-    ours = {
-        SOURCE_FILE: F.col("source_file"),
-        FILE_MODIFIED_AT: F.col("modified_at"),
-        BATCH_ID: F.lit(batch_id),
-        LOADED_AT: F.current_timestamp(),
-        RESCUED_DATA: F.when(~F.col("certain"), F.lit(UNCERTAIN)),
-    }
     values = {column.name: F.col(f"v{at}") for at, column in enumerate(rows.filled)}
-    return rows.df.select(
-        *(
-            (ours[column.name] if column.name in ours else values.get(column.name, F.lit(None)))
-            .cast(column.type)
-            .alias(column.name)
-            for column in columns
-        )
-    )
+    uncertain = F.when(~F.col("certain"), F.lit(UNCERTAIN))
+    return in_table(rows.df, columns, values, batch_id, source_file=F.col("source_file"), rescued=uncertain)
+
+
+def _matched_whole(names: Sequence[str], columns: Sequence[Column], readers: Readers) -> dict[int, Column] | None:
+    """Index of each of a file's names → column; ``None`` where one is left over."""
+    found = match(names, columns, readers.rules)
+    left = any(at not in found and readers.rules.target(name) is not None for at, name in enumerate(names))
+    return None if left else found
 
 
 def _typed(readers: Readers, shape: Shape, addresses: Sequence[str], columns: Sequence[Column]) -> Certain | None:
@@ -100,8 +84,8 @@ def _typed(readers: Readers, shape: Shape, addresses: Sequence[str], columns: Se
     if any(column.name.lower() == "_metadata" for column in shape.columns):
         return None
     names = [column.name for column in shape.columns]
-    found = match(names, columns, readers.rules)
-    if any(at not in found and readers.rules.target(name) is not None for at, name in enumerate(names)):
+    found = _matched_whole(names, columns, readers)
+    if found is None:
         return None
     df, sources = typed_rows.load(readers, shape, addresses)
     targets = {at: types.parse(column.type) for at, column in found.items()}
@@ -120,8 +104,8 @@ def _csv(
     readers: Readers, shape: Shape, addresses: Sequence[str], columns: Sequence[Column], converter: Converter
 ) -> Certain | None:
     names = [column.name for column in shape.columns]
-    found = match(names, columns, readers.rules)
-    if any(at not in found and readers.rules.target(name) is not None for at, name in enumerate(names)):
+    found = _matched_whole(names, columns, readers)
+    if found is None:
         return None
     kinds = [types.parse(column.type) for column in found.values()]
     if any(map(types.is_nested, kinds)):
@@ -131,22 +115,10 @@ def _csv(
     typed = list(zip(texts, kinds, strict=True))
     df = df.select("source_file", "modified_at", "corrupt", *(f"c{at}" for at in found))
     df = converter.quickly(df, [(text, kind, f"v{n}") for n, (text, kind) in enumerate(typed)])
-    whole = [
-        _plain(text) if kind == types.STRING else F.col(f"v{n}").isNotNull() | is_empty(text)
-        for n, (text, kind) in enumerate(typed)
-    ]
+    whole = [is_whole(text, F.col(f"v{n}"), kind) for n, (text, kind) in enumerate(typed)]
     certain = F.col("corrupt").isNull() & all_of(whole)
     df = df.select("source_file", "modified_at", certain.alias("certain"), *(f"v{n}" for n in range(len(found))))
     return Certain(df, tuple(found.values()))
-
-
-def _plain(text: Expression) -> Expression:
-    """No character that stands for bytes which are no text."""
-    return text.isNull() | ~F.contains(text, F.lit(REPLACEMENT))
-
-
-def is_empty(text: Expression) -> Expression:
-    return text.isNull() | (text == "")
 
 
 def _with_path(
@@ -168,8 +140,7 @@ def _with_path(
         if types.is_nested(kind):
             return None
         text = text_of(paths, names[at], kind)
-        value = converter.scalar(text, kind)
-        df = df.withColumn(f"v{len(filled)}", value)
-        certain &= is_empty(text) | F.col(f"v{len(filled)}").isNotNull()
+        df = df.withColumn(f"v{len(filled)}", converter.scalar(text, kind))
+        certain &= is_whole(text, F.col(f"v{len(filled)}"), kind)
         filled.append(column)
     return Certain(df.withColumn("certain", certain), tuple(filled))

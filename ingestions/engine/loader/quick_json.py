@@ -17,7 +17,7 @@ from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader.base import Column
 from ingestions.engine.loader.convert import Converter, Expression, all_of, any_of, total
 from ingestions.engine.loader.readers import Readers, came_through_a_double
-from ingestions.engine.loader.rows import REPLACEMENT
+from ingestions.engine.loader.rows import is_whole
 from ingestions.engine.schema import types
 
 #: read by Spark's parser as what they are: it takes no other token for them, and nothing that does not fit. The others
@@ -89,15 +89,7 @@ def frame(
 
 def _whole(keys: Sequence[_Key]) -> Expression:
     """Each text is wholly in its column, and is text."""
-    return all_of(
-        [
-            key.value.isNull() | ~F.contains(key.value, F.lit(REPLACEMENT))
-            if key.type == types.STRING
-            else F.col(f"v{at}").isNotNull() | key.value.isNull() | (key.value == "")
-            for at, key in enumerate(keys)
-            if key.is_text
-        ]
-    )
+    return all_of([is_whole(key.value, F.col(f"v{at}"), key.type) for at, key in enumerate(keys) if key.is_text])
 
 
 def _written(keys: Sequence[_Key], sample: str, converter: Converter) -> Expression:

@@ -34,6 +34,9 @@ NO_RECORDS = "AUTOLOADER_NO_RECORDS"
 #: … and when a file is not the one that was listed.
 OTHER = "AUTOLOADER_OTHER_VERSION"
 REPLACEMENT = "\ufffd"
+#: ``_rescued_data`` of a row that a quick look is not certain of; a careful one always names the file there. Such rows
+#: are never published.
+UNCERTAIN = "{}"
 #: columns of plain types above which those of one type are converted together.
 MANY = 200
 PAIRS = "array<struct<key:string,value:string>>"
@@ -82,16 +85,33 @@ def table_rows(
     odd = rows.odd()
     if trusted:
         odd &= ~file.isin(*trusted)
-    ours: Mapping[str, Expression] = {
-        SOURCE_FILE: F.when(~rows.audit(), F.raise_error(F.concat(F.lit(f"{LOST} "), file)))
+    source = (
+        F.when(~rows.audit(), F.raise_error(F.concat(F.lit(f"{LOST} "), file)))
         .when(odd, F.raise_error(F.concat(F.lit(f"{ODD} "), file)))
-        .otherwise(file),
+        .otherwise(file)
+    )
+    values = {each.column.name: F.col(f"v{at}") for at, each in enumerate(raw.filled)}
+    return in_table(df, columns, values, batch_id, source_file=source, rescued=_held(F.col("rescued")))
+
+
+def in_table(
+    df: Any,
+    columns: Sequence[Column],
+    values: Mapping[str, Expression],
+    batch_id: str,
+    *,
+    source_file: Expression,
+    rescued: Expression,
+) -> Any:
+    """A frame with exactly the table's columns, in the table's order. ``df`` has ``modified_at``; ``values`` are those
+    of the columns that the files have."""
+    ours: Mapping[str, Expression] = {
+        SOURCE_FILE: source_file,
         FILE_MODIFIED_AT: F.col("modified_at"),
         BATCH_ID: F.lit(batch_id),
         LOADED_AT: F.current_timestamp(),
-        RESCUED_DATA: _held(F.col("rescued")),
+        RESCUED_DATA: rescued,
     }
-    values = {each.column.name: F.col(f"v{at}") for at, each in enumerate(raw.filled)}
     selected = []
     for column in columns:
         value = ours.get(column.name)
@@ -266,6 +286,13 @@ def is_given(value: Expression, type_: types.Type | None) -> Expression:
     if type_ is None or type_ == types.STRING:
         return F.coalesce(F.length(value) > 0, F.lit(False))
     return value.isNotNull()
+
+
+def is_whole(text: Expression, value: Expression, type_: types.Type) -> Expression:
+    """Whether all of a source text is in the ``value`` that was made of it, and is text."""
+    if type_ == types.STRING:
+        return text.isNull() | ~F.contains(text, F.lit(REPLACEMENT))
+    return value.isNotNull() | text.isNull() | (text == "")
 
 
 def leftover(rest: Sequence[tuple[str, Expression]]) -> Expression:

@@ -50,7 +50,7 @@ class StagingTable:
     @property
     def exists(self) -> bool:
         try:
-            self.loader.spark.table(self.name).schema  # noqa: B018  # asking for it is what looks
+            _ = self.loader.spark.table(self.name).schema  # asking for it is what looks
         except Exception as error:
             if is_missing_table(error):
                 return False
