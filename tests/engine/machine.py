@@ -7,20 +7,16 @@ The machine is the same for every ledger: a backend says how a worker takes the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from autoloader.lib.errors import AutoloaderError, LeaseLost, RunStopped
-from ingestions.engine.config import IngestionConfig
-from ingestions.engine.context import Context
 from ingestions.engine.ledger import State, Store
 from ingestions.engine.run import Outcome, run_slice
-from tests.engine.feeds import CONFIG
-from tests.engine.memory_table import T0, Crash, MemoryLoader, MemorySource, Table
+from tests.engine.memory_table import Crash, MemorySource, Table, context_of
 
 #: steps of a loader that are interrupted when a run is cancelled.
 INTERRUPTIBLE = frozenset(
@@ -77,18 +73,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.backend.cancel(True)
                 raise RunStopped
 
-        @contextmanager
-        def opened() -> Iterator[MemoryLoader]:
-            yield MemoryLoader(self.table, self.source, trip, self.late)
-
-        context = Context(
-            config=IngestionConfig.model_validate(CONFIG),
-            source=self.source,
-            store=self.backend.take_over(trip),
-            open_loader=opened,
-            interrupt=lambda attempt: trip("interrupt"),
-            now=lambda: T0,
-        )
+        context = context_of(self.table, self.source, self.backend.take_over(trip), trip, self.late)
         try:
             return run_slice(context, budget_seconds=3600)
         except (Crash, LeaseLost):

@@ -9,15 +9,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from autoloader.lib.errors import FileError, TransientError
-from ingestions.engine.ledger import (
-    AttemptState,
-    Entry,
-    Twin,
-)
+from ingestions.engine.config import IngestionConfig
+from ingestions.engine.context import Context
+from ingestions.engine.ledger import AttemptState, Entry, Store, Twin
 from ingestions.engine.loader.base import (
     METADATA_COLUMNS,
     PLAIN,
@@ -35,6 +34,7 @@ from ingestions.engine.loader.base import (
 from ingestions.engine.schema.diff import Change, Kind
 from ingestions.engine.schema.policy import Finding, Policy
 from ingestions.engine.sources.base import RemoteFile, SparkAccess
+from tests.engine.feeds import CONFIG
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -335,3 +335,26 @@ class MemoryLoader:
 
 class Unavailable(TransientError):
     """Spark is away."""
+
+
+def context_of(
+    table: Table,
+    source: MemorySource,
+    store: Store,
+    trip: Callable[[str], None],
+    late: list[Callable[[], None]] | None = None,
+) -> Context:
+    """What a slice works with, all of it in memory; ``trip`` and ``late`` as for :class:`MemoryLoader`."""
+
+    @contextmanager
+    def opened() -> Iterator[MemoryLoader]:
+        yield MemoryLoader(table, source, trip, [] if late is None else late)
+
+    return Context(
+        config=IngestionConfig.model_validate(CONFIG),
+        source=source,
+        store=store,
+        open_loader=opened,
+        interrupt=lambda attempt: trip("interrupt"),
+        now=lambda: T0,
+    )

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from autoloader.lib.errors import LeaseLost
-from ingestions.engine.config import IngestionConfig
-from ingestions.engine.context import Context
 from ingestions.engine.ledger import State
 from ingestions.engine.run import Outcome, run_slice
-from tests.engine.feeds import CONFIG
 from tests.engine.memory import Ledger, MemoryStore
-from tests.engine.memory_table import T0, Crash, MemoryLoader, MemorySource, Table
+from tests.engine.memory_table import Crash, MemorySource, Table, context_of
 
 
 class Feed:
@@ -25,18 +21,7 @@ class Feed:
         self.source.put("memory://feed/a.csv", b"a,b\n1,2\n")
 
     def work(self, at: Callable[[str], None] = lambda step: None) -> Outcome:
-        @contextmanager
-        def opened() -> Iterator[MemoryLoader]:
-            yield MemoryLoader(self.table, self.source, at, [])
-
-        context = Context(
-            config=IngestionConfig.model_validate(CONFIG),
-            source=self.source,
-            store=MemoryStore(self.ledger, at),
-            open_loader=opened,
-            interrupt=lambda attempt: None,
-            now=lambda: T0,
-        )
+        context = context_of(self.table, self.source, MemoryStore(self.ledger, at), at)
         return run_slice(context, budget_seconds=3600)
 
     def loaded_once(self) -> bool:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from autoloader.lib.errors import RunStopped
 from ingestions.engine.abandon import pages, unless_stopped
-from ingestions.engine.config import IngestionConfig
-from ingestions.engine.context import Context
 from ingestions.engine.ledger import State
 from ingestions.engine.run import Outcome, run_slice
-from tests.engine.feeds import CONFIG
 from tests.engine.memory import Ledger, MemoryStore
-from tests.engine.memory_table import T0, Crash, MemoryLoader, MemorySource, Table
+from tests.engine.memory_table import Crash, MemorySource, Table, context_of
 
 
 def never() -> bool:
@@ -91,18 +87,7 @@ class Feed:
                 self.ledger.cancel = error is RunStopped
                 raise error()
 
-        @contextmanager
-        def opened() -> Iterator[MemoryLoader]:
-            yield MemoryLoader(self.table, self.source, trip, [])
-
-        context = Context(
-            config=IngestionConfig.model_validate(CONFIG),
-            source=self.source,
-            store=MemoryStore(self.ledger, trip),
-            open_loader=opened,
-            interrupt=lambda attempt: None,
-            now=lambda: T0,
-        )
+        context = context_of(self.table, self.source, MemoryStore(self.ledger, trip), trip)
         self.ledger.cancel = False
         return run_slice(context, budget_seconds=3600)
 
