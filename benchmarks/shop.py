@@ -105,8 +105,8 @@ def _sometimes(draw: random.Random, values: Sequence[Any], rows: int, *, empty: 
 
 def _iso(micros: int) -> str:
     """As ``2026-01-01T00:00:00.250Z``."""
-    instant = datetime(1970, 1, 1) + timedelta(microseconds=micros)  # noqa: DTZ001  # the Z is written below
-    return instant.isoformat(timespec="milliseconds") + "Z"
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _json(rows: list[dict[str, Any]]) -> bytes:

@@ -194,7 +194,7 @@ class Session:
         # A session that is collected closes threads that all sessions of the process share, on whichever thread the
         # collector runs: seen to lock up for ever against a session that was just being used. We release by ourselves.
         self._client.close = _nothing  # type: ignore[method-assign]  # the collector calls it, see above
-        self._client._proto_to_string = _untold  # type: ignore[method-assign,assignment]
+        self._client._proto_to_string = _untold  # type: ignore[method-assign,assignment]  # it has no switch for that
         self._client._retry_policy.update(_RETRIES)
         self._stub = _stub(self._watch.channel)
         self._marker = secrets.token_hex(8)

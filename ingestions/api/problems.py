@@ -14,6 +14,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from autoloader.lib.errors import AutoloaderError, ConfigError
@@ -106,6 +107,7 @@ def of_error(error: AutoloaderError) -> JsonResponse:
     return response
 
 
+@csrf_exempt  # a 404 has nothing to forge
 def unknown_path(request: HttpRequest, rest: str = "") -> JsonResponse:
     """What lies under ``/api`` and is nothing."""
     if rest.endswith("/"):
@@ -113,9 +115,6 @@ def unknown_path(request: HttpRequest, rest: str = "") -> JsonResponse:
     else:
         hint = "The paths there are stand in /api/v1/openapi.json."
     return problem(404, "unknown_path", "There is nothing at this path.", hint)
-
-
-unknown_path.csrf_exempt = True  # type: ignore[attr-defined]  # Django's own mark; a 404 has nothing to forge
 
 
 @singledispatch

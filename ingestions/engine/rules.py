@@ -4,9 +4,10 @@ texts that are no pattern, transform or type. Asks no store, no cluster and no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from autoloader.lib.errors import ConfigError
 from ingestions.engine import config, row_rules
@@ -239,10 +240,10 @@ def _schema(given: IngestionConfig) -> Iterator[Fault]:
     yield from _schema_json(schema.schema_json_, field)
 
 
-def _schema_json(value: object, field: str) -> Iterator[Fault]:
+def _schema_json(value: str | Mapping[str, Any], field: str) -> Iterator[Fault]:
     hint = "Give Spark's JSON form of a struct, or DDL, such as “id bigint, name string”."
     try:
-        columns = types.parse_columns(value)  # type: ignore[arg-type]  # a text or an object, by its model
+        columns = types.parse_columns(value)
     except ConfigError as error:
         yield Fault(field, error.code, error.message, error.hint)
         return

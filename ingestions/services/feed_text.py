@@ -81,7 +81,7 @@ class FeedDocument:
         if isinstance(error, InvalidConfig):
             return InvalidConfig(told)
         if faults is not None:
-            error.errors = told  # type: ignore[attr-defined]  # it has some
+            vars(error)["errors"] = told
         error.message = f"{error.message} ({self.name}, {self.place(error.field or '')})"
         error.args = (error.message,)
         return error
@@ -280,6 +280,10 @@ def _no_variable(variable: str, field_: str, never: bool) -> ConfigError:
 class _Dumper(yaml.SafeDumper):
     """Quotes every text that a reader of YAML 1.1 or 1.2 would take for something else."""
 
+    def ignore_aliases(self, data: object) -> bool:
+        """What stands in two places is written twice: people edit it."""
+        return True
+
 
 # Rules of 1.2 come first; those of 1.1 stay behind them.
 _Dumper.yaml_implicit_resolvers = {
@@ -294,7 +298,6 @@ def _text_node(dumper: _Dumper, text: str) -> ScalarNode:
 
 
 _Dumper.add_representer(str, _text_node)
-_Dumper.ignore_aliases = lambda self, data: True  # type: ignore[method-assign]
 
 
 def write_document(body: Mapping[str, Any], comment: str = "") -> str:

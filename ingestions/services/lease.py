@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -53,7 +54,7 @@ def claim(*, run_id: str) -> Run | None:
     return Run.objects.select_related("ingestion", "ingestion__cluster", "ingestion__credential").get(pk=run_id)
 
 
-class Keeper:
+class Keeper(ABC):
     """Renews a hold four times a lease, in a thread, until it is closed or lost."""
 
     def __init__(self, name: str) -> None:
@@ -92,9 +93,9 @@ class Keeper:
             connection.close()
             return True
 
+    @abstractmethod
     def renew(self) -> bool:
         """``False`` where somebody else has it by now."""
-        raise NotImplementedError
 
 
 class LeaseKeeper(Keeper):
