@@ -158,13 +158,13 @@ def malformed_fate(config: IngestionConfig) -> str:
     """What becomes of rows that cannot be read, in a sentence."""
     match config.format.bad_rows:
         case "quarantine":
-            return f"They go to {quarantine_name(config.destination.key)}, with file and line; no row is lost."
+            return f"Such rows go to {quarantine_name(config.destination.key)}, with file and line; none is lost."
         case "drop":
-            return "They are left out of the table, and counted for their file."
+            return "Such rows are left out of the table, and counted for their file."
         case "fail":
             limit = RowsLimit.of(config.format)
             return f"A file may have {limit if limit.share is not None else f'{limit} of them'}, else it is set aside."
-    return "They are kept whole in _rescued_data; no value is lost."
+    return "Such rows are kept whole in _rescued_data; no value is lost."
 
 
 _UNALTERED = {

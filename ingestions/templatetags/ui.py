@@ -136,7 +136,7 @@ def money(value: float | None, currency: str = "") -> str:
     text = f"{value:,.2f}" if value == 0 or abs(value) >= 0.1 else f"{value:.2g}"
     if "e" in text:
         text = "< 0.0001"
-    return f"{text}{NARROW}{currency}".strip(NARROW)
+    return f"{text} {currency}".strip()  # where it is narrow, the currency goes below the figure in one piece
 
 
 @register.filter
