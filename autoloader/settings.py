@@ -206,6 +206,12 @@ SPARK_SESSION_POOL_SIZE = env.int("SPARK_SESSION_POOL_SIZE", default=10)
 SPARK_SESSION_IDLE_SECONDS = env.int("SPARK_SESSION_IDLE_SECONDS", default=600)
 SPARK_SESSION_MAX_AGE_SECONDS = env.int("SPARK_SESSION_MAX_AGE_SECONDS", default=3600)
 SPARK_SESSION_WAIT_SECONDS = env.int("SPARK_SESSION_WAIT_SECONDS", default=30)
+#: after so many failures in a row, of whichever run, runs wait for a cluster, and one of them tries now and then.
+BREAKER_FAILURES = env.int("AUTOLOADER_BREAKER_FAILURES", default=3)
+BREAKER_WAIT_SECONDS = env.float("AUTOLOADER_BREAKER_WAIT_SECONDS", default=10)
+BREAKER_LONGEST_WAIT_SECONDS = env.float("AUTOLOADER_BREAKER_LONGEST_WAIT_SECONDS", default=300)
+#: a run that has waited longer than this fails.
+BREAKER_PATIENCE_SECONDS = env.float("AUTOLOADER_BREAKER_PATIENCE_SECONDS", default=3600)
 CHECKPOINT_BASE_PATH = env.str("CHECKPOINT_BASE_PATH", default=str(DATA_DIR / "checkpoints"))
 COST_PER_DBU_HOUR = env.float("COST_PER_DBU_HOUR", default=0.40)
 STORAGE_COST_PER_GB = env.float("STORAGE_COST_PER_GB", default=0.023)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from clusters.breaker import cluster_try_again
 from clusters.embedded import CATALOG, HOST
 from clusters.models import Cluster
 
@@ -25,4 +26,5 @@ def register_embedded(port: int) -> Cluster:
             "default_catalog": CATALOG,
         },
     )
+    cluster_try_again(cluster=cluster)  # the server was started just now
     return cluster

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from autoloader.lib.breaker import BreakerState
 from autoloader.lib.fields import EncryptedJSONField
 
 
@@ -54,8 +55,23 @@ class Cluster(models.Model):
         return self.name
 
     @property
+    def awaited(self) -> ClusterBreaker | None:
+        """The breaker, while it is open: runs wait for this cluster to answer again."""
+        breaker: ClusterBreaker | None = getattr(self, "breaker", None)
+        return breaker if breaker is not None and breaker.is_open else None
+
+    @property
     def status(self) -> str:
         """``running``, ``stopped`` or ``unknown``, as the last connection test saw it."""
         if not self.last_test:
             return "unknown"
         return "running" if self.last_test.get("status") == "success" else "stopped"
+
+
+class ClusterBreaker(BreakerState):
+    """Whether runs may go to the cluster; a cluster that never failed has none."""
+
+    cluster = models.OneToOneField(Cluster, primary_key=True, on_delete=models.CASCADE, related_name="breaker")
+
+    def __str__(self) -> str:
+        return f"{self.cluster}: {'open' if self.is_open else 'closed'}"

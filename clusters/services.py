@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from autoloader.lib.bounded import Bounded
 from autoloader.lib.errors import ConfigError, ConflictError
+from clusters.breaker import cluster_try_again
 from clusters.models import Cluster
 from clusters.probe import Probe, probe
 from clusters.sessions import target_of
@@ -67,6 +68,7 @@ def cluster_update(*, cluster: Cluster, check_only: bool = False, **values: Any)
             return locked
         if locked.url != before:
             locked.last_test, locked.last_test_at = None, None
+            cluster_try_again(cluster=locked)  # what was said of the old address says nothing of the new one
         locked.save()
     return locked
 
@@ -121,6 +123,8 @@ def cluster_test(*, cluster: Cluster, budget_seconds: float = 180.0, bounded: Bo
     Cluster.objects.filter(pk=cluster.pk, url=cluster.url).update(
         last_test=cluster.last_test, last_test_at=cluster.last_test_at
     )
+    if result.ok:
+        cluster_try_again(cluster=cluster)
     return result
 
 

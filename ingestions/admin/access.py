@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString
 from accounts.models import ApiToken
 from accounts.services import token_revoke
 from autoloader.lib.errors import ConfigError
-from clusters.models import Cluster
+from clusters.breaker import cluster_try_again
+from clusters.models import Cluster, ClusterBreaker
 from clusters.services import cluster_test, cluster_update
 from clusters.url import MASK
 from ingestions.admin.base import Console, ModelForm, badge, each, listed, mono, pretty
@@ -71,7 +72,7 @@ class ClusterAdmin(Console[Cluster]):
     list_display = ("name", "state", "url_shown", "owner", "token_set", "ingestions", "last_test_at")
     list_filter = ("is_embedded",)
     search_fields = ("name", "url")
-    list_select_related = ("owner",)
+    list_select_related = ("owner", "breaker")
     readonly_fields = (
         "id",
         "owner",
@@ -82,7 +83,7 @@ class ClusterAdmin(Console[Cluster]):
         "created_at",
         "updated_at",
     )
-    actions = ("test_connection",)
+    actions = ("test_connection", "try_again")
 
     def get_fields(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
         return (*PLAIN[:1], "spark_connect_url", "token_set", "new_token", *PLAIN[1:],
@@ -96,7 +97,7 @@ class ClusterAdmin(Console[Cluster]):
 
     @admin.display(description="status")
     def state(self, row: Cluster) -> SafeString:
-        return badge(status.CLUSTER[row.status])
+        return badge(status.cluster_badge(row))
 
     @admin.display(description="Spark Connect URL", ordering="url")
     def url_shown(self, row: Cluster) -> SafeString:
@@ -123,6 +124,23 @@ class ClusterAdmin(Console[Cluster]):
                 messages.success(request, f"{row}: every step passed.")
             else:
                 messages.error(request, f"{row}: {wrong.name}: {wrong.detail} {wrong.hint}")
+
+    @admin.action(description="Try again now, where runs wait for it", permissions=["act"])
+    def try_again(self, request: HttpRequest, rows: QuerySet[Cluster]) -> None:
+        each(request, rows, lambda row: cluster_try_again(cluster=row), "runs go to it again.")
+
+
+@admin.register(ClusterBreaker)
+class ClusterBreakerAdmin(Console[ClusterBreaker]):
+    list_display = ("cluster", "is_open", "reason", "failures", "trips", "opened_at", "next_try_at")
+    list_select_related = ("cluster",)
+    search_fields = ("cluster__name",)
+    fields = (*list_display, "prober")
+    readonly_fields = fields
+
+    @admin.display(description="runs wait", boolean=True)
+    def is_open(self, row: ClusterBreaker) -> bool:
+        return row.is_open
 
 
 @admin.register(ApiToken)

@@ -12,6 +12,8 @@ from django.db.models import Q
 
 from ingestions.models.ingestion import Ingestion
 
+PHASE_LENGTH = 400
+
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: Any) -> RunQuerySet:
@@ -78,7 +80,9 @@ class Run(models.Model):
     slices = models.PositiveIntegerField(default=0)
     transient_failures = models.PositiveIntegerField(default=0, help_text="in a row, since the last progress")
     discovered_at = models.DateTimeField(null=True, blank=True)
-    phase = models.CharField(max_length=60, blank=True)
+    phase = models.CharField(max_length=PHASE_LENGTH, blank=True)
+    waits_for = models.CharField(max_length=80, blank=True, help_text="the breaker that has to close first")
+    waits_since = models.DateTimeField(null=True, blank=True)
     #: what a person should know about a run that succeeded, for example that no file matched.
     hint = models.CharField(max_length=500, blank=True)
     error_code = models.CharField(max_length=60, blank=True)

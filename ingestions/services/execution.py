@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from autoloader.lib.breaker import Waits
 from autoloader.lib.errors import AutoloaderError, ConfigError, DeadlineError, LeaseLost, TransientError
 from autoloader.lib.logs import log_context
 from clusters import sessions
@@ -26,7 +27,9 @@ from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.run import Outcome, run_slice
 from ingestions.engine.sources.base import Source
 from ingestions.models import Run, RunError
-from ingestions.models.run import RunQuerySet
+from ingestions.models.run import PHASE_LENGTH, RunQuerySet
+from ingestions.services import breakers
+from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
@@ -60,6 +63,8 @@ def run_work(*, run_id: str) -> None:
             logger.warning(lost.message)
         except (TurnTaken, TurnBusy) as taken:
             _wait(run, TURN_WAIT_SECONDS, taken.message)
+        except Waits as waits:
+            _wait_for_cluster(run, waits)
         except TransientError as error:
             _failed_for_now(run, error)
         except AutoloaderError as error:
@@ -91,6 +96,12 @@ def run_to_end(*, run_id: str, timeout: float) -> Run:
 def _slice(run: Run, watch: CancelWatch) -> Outcome:
     config = _frozen(run)
     run.ingestion.cluster = _cluster(run, config)
+    gate = ClusterGate(run)
+    with gate.through(run.ingestion.cluster):
+        return _on_cluster(run, config, watch, gate)
+
+
+def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: ClusterGate) -> Outcome:
     key = config.destination.key
     store = OrmStore(run, destination_key=key)
     if begun(run.ingestion):
@@ -105,6 +116,7 @@ def _slice(run: Run, watch: CancelWatch) -> Outcome:
                 raise TurnTaken("turn_taken", f"Another ingestion is writing into {key}.")
             try:
                 with loader_open(run=run, config=config, source=source, watch=watch) as loader:
+                    gate.used = True
                     yield loader
             finally:
                 turn_give_back(run=run)
@@ -239,11 +251,20 @@ def _failed_for_now(run: Run, error: TransientError) -> None:
     _wait(run, wait, f"waiting to try again: {error.message}", transient_failures=failures)
 
 
+def _wait_for_cluster(run: Run, waits: Waits) -> None:
+    try:
+        _let_wait(run, **breakers.waiting(run, run.ingestion.cluster, waits, timezone.now()))
+    except TransientError as error:
+        _finish(run, Run.Status.FAILED, error)
+
+
 def _wait(run: Run, seconds: float, phase: str, **changes: int) -> None:
+    _let_wait(run, resume_at=timezone.now() + timedelta(seconds=seconds), phase=phase[:PHASE_LENGTH], **changes)
+
+
+def _let_wait(run: Run, **changes: object) -> None:
     """Gives the run back; the scheduler enqueues it again when the wait is over. No worker is held meanwhile. One that
     was asked to stop waits for nothing; if a batch of it is open, the next run looks how far it came.
     """
-    resume_at = timezone.now() + timedelta(seconds=seconds)
-    waits = _mine(run).filter(cancel_requested_at=None)
-    if not waits.update(resume_at=resume_at, phase=phase[:60], **changes, **_FREE):
+    if not _mine(run).filter(cancel_requested_at=None).update(**changes, **_FREE):
         _finish(run, Run.Status.CANCELLED, None)

@@ -13,12 +13,13 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from clusters.models import Cluster
 from ingestions.models import Heartbeat, Ingestion, Run
 from ingestions.services.health import processes_alive, queue
 
@@ -42,6 +43,7 @@ class DatabaseCollector(Collector):
         yield from _totals()
         yield from _queue()
         yield from _processes()
+        yield from _breakers()
 
 
 def _counts(model: type[Ingestion] | type[Run], statuses: Any) -> dict[str, float]:
@@ -80,6 +82,14 @@ def _processes() -> Iterator[Metric]:
     ages = {kind: age for kind, (_, age) in alive.items()}
     yield _by("autoloader_processes_alive", "Processes that beat within the last 30 seconds.", "kind", counts)
     yield _by("autoloader_heartbeat_age_seconds", "Seconds since the last beat of a kind of process.", "kind", ages)
+
+
+def _breakers() -> Iterator[Metric]:
+    clusters = Cluster.objects.aggregate(all=Count("pk"), open=Count("pk", filter=Q(breaker__opened_at__isnull=False)))
+    states = {"closed": clusters["all"] - clusters["open"], "open": clusters["open"]}
+    yield _by("autoloader_clusters", "Clusters by whether runs may go to them (closed) or wait.", "breaker", states)
+    waiting = Run.objects.active().exclude(waits_for="").count()
+    yield GaugeMetricFamily("autoloader_runs_waiting", "Active runs that wait for a cluster to answer again.", waiting)
 
 
 def _by(name: str, text: str, label: str, values: dict[str, Any]) -> Metric:

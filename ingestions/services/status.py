@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusters.models import Cluster
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, Run, SchemaChange
 
@@ -46,6 +47,12 @@ CLUSTER: dict[str, Badge] = {
     "stopped": Badge("Not reachable", "bad"),
     "unknown": Badge("Not tested", "off"),
 }
+#: of a cluster that runs wait for, whatever its last test said.
+AWAITED = Badge("Does not answer", "bad")
+
+
+def cluster_badge(cluster: Cluster) -> Badge:
+    return AWAITED if cluster.awaited else CLUSTER[cluster.status]
 
 
 def ingestion_badge(ingestion: Ingestion, last_run: Run | None) -> Badge:

@@ -38,6 +38,7 @@ from ingestions.engine.schema.policy import Decisions
 from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
+from ingestions.models.run import PHASE_LENGTH
 from ingestions.services import duplicates, quarantine
 from ingestions.services.outcome import Outcome
 from ingestions.services.questions import Questions, held_back
@@ -76,7 +77,7 @@ class OrmStore:
             pass
 
     def phase(self, name: str) -> None:
-        with self._fenced(phase=name[:60]):
+        with self._fenced(phase=name[:PHASE_LENGTH]):
             pass
 
     def listing(self, seen: int) -> None:

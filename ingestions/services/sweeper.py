@@ -12,6 +12,7 @@ from django_q.models import OrmQ
 
 from autoloader.lib.logs import log_context
 from ingestions.models import Run
+from ingestions.services.breakers import runs_wake, to_enqueue
 from ingestions.services.runs import run_enqueue, runs_end_cancelled
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,9 @@ def sweep(*, now: datetime | None = None) -> int:
     now = now or timezone.now()
     if ended := runs_end_cancelled(now=now):
         logger.info("runs ended that were cancelled and that nobody worked on", extra={"runs": ended})
+    runs_wake(now=now)
     active = Run.objects.active()
-    due = active.filter(resume_at__lte=now)
+    due = to_enqueue(active.filter(resume_at__lte=now), now=now)
     orphaned = active.filter(lease_expires_at__lt=now, enqueued_at__lt=now - PATIENCE)
     lost = active.filter(
         Q(enqueued_at=None) | Q(enqueued_at__lt=now - LOST_AFTER), lease_expires_at=None, resume_at=None

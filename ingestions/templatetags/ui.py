@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from autoloader.lib.words import plural
+from clusters.models import Cluster
 from ingestions.models import Batch, Ingestion, Run, SchemaChange
 from ingestions.services import present, status
 from ingestions.services.status import Badge
@@ -104,15 +105,17 @@ def ago(at: datetime | None) -> SafeString | str:
 
 @register.filter
 def badge(thing: Any) -> SafeString:
-    """State as dot and word: of a badge, a run, or a file's state."""
+    """State as dot and word: of a badge, a run, a cluster, or a file's state."""
     if isinstance(thing, Badge):
         found = thing
     elif isinstance(thing, Run):
         found = status.RUN[thing.status]
+    elif isinstance(thing, Cluster):
+        found = status.cluster_badge(thing)
     elif isinstance(thing, SchemaChange):
         found = status.CHANGE[thing.status]
     else:
-        found = status.FILE.get(thing) or status.CLUSTER[thing]
+        found = status.FILE[thing]
     return format_html('<span class="badge {}">{}</span>', found.tone, found.label)
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from autoloader.lib.bounded import Bounded
+from clusters.breaker import cluster_try_again
 from clusters.models import Cluster
 from clusters.services import cluster_test
 from ingestions.models import Ingestion
@@ -25,7 +26,7 @@ TEST = Bounded(what="the cluster", deadline_seconds=TEST_SECONDS + 10)
 @require_safe
 @signed_in
 def index(request: Request) -> HttpResponse:
-    clusters = Cluster.objects.visible_to(request.user).select_related("owner")
+    clusters = Cluster.objects.visible_to(request.user).select_related("owner", "breaker")
     mine = Ingestion.objects.visible_to(request.user).order_by()
     used = dict(mine.values_list("cluster_id").annotate(count=Count("id")))
     rows = [(cluster, used.get(cluster.pk, 0)) for cluster in clusters]
@@ -35,7 +36,7 @@ def index(request: Request) -> HttpResponse:
 @require_safe
 @signed_in
 def show(request: Request, pk: uuid.UUID) -> HttpResponse:
-    cluster = one(Cluster.objects.visible_to(request.user).select_related("owner"), pk=pk)
+    cluster = one(Cluster.objects.visible_to(request.user).select_related("owner", "breaker"), pk=pk)
     used = Ingestion.objects.visible_to(request.user).filter(cluster=cluster).order_by("name")
     return render(request, "clusters/show.html", {"cluster": cluster, "ingestions": used})
 
@@ -49,4 +50,12 @@ def test(request: Request, pk: uuid.UUID) -> HttpResponse:
         lambda: cluster_test(cluster=cluster, budget_seconds=TEST_SECONDS, bounded=TEST),
         f"{cluster.name} was tested.",
     )
+    return redirect(back(request, reverse("web:cluster", args=[cluster.pk])))
+
+
+@require_POST
+@signed_in
+def try_again(request: Request, pk: uuid.UUID) -> HttpResponse:
+    cluster = one(Cluster.objects.visible_to(request.user), pk=pk)
+    attempt(request, lambda: cluster_try_again(cluster=cluster), f"Runs go to {cluster.name} again.")
     return redirect(back(request, reverse("web:cluster", args=[cluster.pk])))

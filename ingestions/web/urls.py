@@ -49,4 +49,5 @@ urlpatterns = [
     path("clusters/", clusters.index, name="clusters"),
     path("clusters/<uuid:pk>/", clusters.show, name="cluster"),
     path("clusters/<uuid:pk>/test/", clusters.test, name="cluster_test"),
+    path("clusters/<uuid:pk>/try-again/", clusters.try_again, name="cluster_try_again"),
 ]

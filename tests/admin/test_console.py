@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken
 from accounts.services import token_create
-from clusters.models import Cluster
+from clusters.models import Cluster, ClusterBreaker
 from ingestions.models import Credential, Heartbeat, Ingestion, LedgerEntry, Run, TableLease
 from tests.cast import (
     QueryCount,
@@ -62,6 +62,7 @@ def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
     ingestion.save()
     Cluster.objects.update(token=SECRETS[1], last_test={"status": "success", "checks": []})
     TableLease.objects.create(cluster=cluster, destination_key="lake.shop.orders", run=run, token="held")
+    ClusterBreaker.objects.create(cluster=cluster, failures=3, opened_at=timezone.now(), reason="It is gone.")
     Heartbeat.objects.create(kind="worker", process="host:1", started_at=timezone.now(), beat_at=timezone.now())
     return token_create(user=owner, name="ci", scope="read")[1]
 
@@ -216,6 +217,13 @@ def test_a_token_is_revoked(console: Client, owner: User) -> None:
 def test_a_connection_is_tested_and_the_fault_named(console: Client, owner: User) -> None:
     away = make_cluster(owner, url="sc://127.0.0.1:9")
     assert "cannot be reached" in act(console, Cluster, "test_connection", away)
+
+
+def test_a_cluster_that_runs_wait_for_is_marked_and_tried_again(console: Client, cluster: Cluster) -> None:
+    ClusterBreaker.objects.create(cluster=cluster, failures=3, opened_at=timezone.now(), reason="It is gone.")
+    assert "Does not answer" in console.get(address(Cluster, "changelist")).content.decode()
+    assert "runs go to it again" in act(console, Cluster, "try_again", cluster)
+    assert "Does not answer" not in console.get(address(Cluster, "changelist")).content.decode()
 
 
 def test_a_cluster_is_changed_with_its_token_kept(console: Client, cluster: Cluster) -> None:

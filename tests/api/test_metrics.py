@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters.models import Cluster
+from clusters.models import Cluster, ClusterBreaker
 from ingestions.models import Heartbeat, Ingestion, Run
 from ingestions.services.metrics import version
 from ingestions.services.runs import run_start
@@ -48,6 +48,18 @@ def test_they_count_runs_files_and_what_waits(as_superuser: Api, ingestion: Inge
     assert (found["autoloader_processes_alive{worker}"], found["autoloader_processes_alive{scheduler}"]) == (1, 0)
     assert 5 <= found["autoloader_heartbeat_age_seconds{worker}"] < 30
     assert any(name.startswith("autoloader_build_info") and version() in name for name in found)
+
+
+def test_they_tell_of_clusters_that_runs_wait_for(as_superuser: Api, ingestion: Ingestion) -> None:
+    found = scrape(as_superuser)
+    assert (found["autoloader_clusters{closed}"], found["autoloader_clusters{open}"]) == (1, 0)
+    assert found["autoloader_runs_waiting"] == 0
+    ClusterBreaker.objects.create(cluster=ingestion.cluster, opened_at=timezone.now())
+    run_start(ingestion=ingestion)
+    Run.objects.update(waits_for=f"cluster:{ingestion.cluster_id}")
+    found = scrape(as_superuser)
+    assert (found["autoloader_clusters{closed}"], found["autoloader_clusters{open}"]) == (0, 1)
+    assert found["autoloader_runs_waiting"] == 1
 
 
 def test_an_empty_installation_has_metrics_too(as_superuser: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken
 from accounts.services import token_create
-from clusters.models import Cluster
+from clusters.models import Cluster, ClusterBreaker
 from ingestions.models import Ingestion, Run
 from tests.cast import Api, make_file, make_run
 from tests.commands.support import manage
@@ -133,3 +134,14 @@ def test_a_test_that_fails_is_one_with_each_step(everybodys: Cluster) -> None:
     assert "FAILED   port" in done.out
     assert "→ Start the cluster" in done.out
     assert manage("cluster", "test", "Warehouse", "--json").json()["status"] == "failed"
+
+
+def test_a_cluster_that_runs_wait_for_is_told_and_tried_again_by_hand(everybodys: Cluster) -> None:
+    at = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+    ClusterBreaker.objects.create(cluster=everybodys, trips=2, reason="It is gone.", opened_at=at, next_try_at=at)
+    assert "awaited, next try 12:00:05 UTC" in manage("cluster", "list").out
+    shown = manage("cluster", "show", "Warehouse", "--json").json()["awaited"]
+    assert (shown["reason"], shown["tries"]) == ("It is gone.", 2)
+    assert "Runs go to Warehouse again." in manage("cluster", "try-again", "Warehouse").out
+    assert "No run has to wait" in manage("cluster", "try-again", "Warehouse").out
+    assert manage("cluster", "show", "Warehouse", "--json").json()["awaited"] is None

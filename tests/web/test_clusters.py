@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from autoloader.lib.errors import AccessError
-from clusters.models import Cluster
+from clusters.models import Cluster, ClusterBreaker
 from ingestions.models import Ingestion
 from tests.cast import make_cluster
 from tests.web.test_ingestions import text
@@ -47,3 +49,23 @@ def test_a_test_that_fails_is_told_on_the_page(browser: Client, owner: User, mon
     monkeypatch.setattr("ingestions.web.clusters.cluster_test", refuse)
     page = browser.post(f"/clusters/{cluster.pk}/test/", follow=True).content.decode()
     assert "The cluster refused. Enter another token." in page
+
+
+def test_a_cluster_that_runs_wait_for_says_why_and_can_be_tried_again_now(browser: Client, owner: User) -> None:
+    cluster = make_cluster(owner, last_test={"status": "success", "checks": []})
+    now = timezone.now()
+    ClusterBreaker.objects.create(
+        cluster=cluster, failures=3, trips=1, reason="It is gone.", opened_at=now, next_try_at=now + timedelta(hours=1)
+    )
+    assert "Does not answer" in text(browser, "/clusters/")
+    page = text(browser, f"/clusters/{cluster.pk}/")
+    for part in ("Runs wait for this cluster since", "It is gone.", "The next try is at", "Try again now"):
+        assert part in page
+    page = browser.post(f"/clusters/{cluster.pk}/try-again/", follow=True).content.decode()
+    assert "Runs go to Warehouse again." in page
+    assert "Runs wait for this cluster" not in page
+    assert Cluster.objects.get().awaited is None
+
+
+def test_a_strangers_cluster_is_not_there_to_be_tried(strangers_browser: Client, cluster: Cluster) -> None:
+    assert strangers_browser.post(f"/clusters/{cluster.pk}/try-again/").status_code == 404

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 
 from autoloader.lib.commands import AddVerb, Ended, Exit, VerbCommand, as_table, clean
 from autoloader.lib.errors import ConfigError, NotFoundError
+from clusters.breaker import cluster_try_again
 from clusters.models import Cluster
 from clusters.services import cluster_create, cluster_delete, cluster_test
 
@@ -38,6 +39,7 @@ class Command(VerbCommand):
         for name, function, text in (
             ("test", self.test, "test the connection step by step; exit code 1 where a step fails"),
             ("show", self.show_one, "one cluster"),
+            ("try-again", self.try_again, "let the runs that wait for a cluster go to it at once"),
             ("delete", self.delete, "forget a cluster that no ingestion uses"),
         ):
             add(name, function, text).add_argument("cluster", help="id or name")
@@ -69,9 +71,9 @@ class Command(VerbCommand):
             raise Ended(Exit.FAILED)
 
     def list(self, options: dict[str, Any]) -> None:
-        clusters = Cluster.objects.select_related("owner")
+        clusters = Cluster.objects.select_related("owner", "breaker")
         rows = [
-            (cluster.name, cluster.status, cluster.url, cluster.owner or "everybody", cluster.pk)
+            (cluster.name, _status(cluster), cluster.url, cluster.owner or "everybody", cluster.pk)
             for cluster in clusters
         ]
         self.show(
@@ -86,6 +88,14 @@ class Command(VerbCommand):
     def show_one(self, options: dict[str, Any]) -> None:
         cluster = _found(options["cluster"])
         self.show(document(cluster), lambda: (f"{key}: {clean(value)}" for key, value in document(cluster).items()))
+
+    def try_again(self, options: dict[str, Any]) -> None:
+        cluster = _found(options["cluster"])
+        waited = cluster_try_again(cluster=cluster)
+        said = (
+            f"Runs go to {clean(cluster.name)} again." if waited else f"No run has to wait for {clean(cluster.name)}."
+        )
+        self.show({"id": str(cluster.pk), "waited": waited}, lambda: [said])
 
     def delete(self, options: dict[str, Any]) -> None:
         cluster = _found(options["cluster"])
@@ -110,7 +120,22 @@ def document(cluster: Cluster) -> dict[str, Any]:
         "is_embedded": cluster.is_embedded,
         "owner": cluster.owner.get_username() if cluster.owner else None,
         "last_test_at": cluster.last_test_at.isoformat() if cluster.last_test_at else None,
+        "awaited": _awaited(cluster),
     }
+
+
+def _awaited(cluster: Cluster) -> dict[str, Any] | None:
+    """Why runs wait for it; ``None`` where they do not."""
+    if (breaker := cluster.awaited) is None:
+        return None
+    next_try = breaker.next_try_at.isoformat() if breaker.next_try_at else None
+    return {"reason": breaker.reason, "tries": breaker.trips, "next_try_at": next_try}
+
+
+def _status(cluster: Cluster) -> str:
+    if (breaker := cluster.awaited) is None:
+        return cluster.status
+    return f"awaited, next try {breaker.next_try_at:%H:%M:%S} UTC" if breaker.next_try_at else "awaited"
 
 
 def _lines(checks: Any) -> list[str]:
