@@ -98,17 +98,30 @@ TEMPLATES = [
     }
 ]
 
+#: writers wait for each other no longer than this: less than half a lease (30 s).
+LOCK_SECONDS = 12
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'autoloader.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Writers take the lock when they begin and wait for each other for less than half a lease (30 s).
+    # Writers take the lock when they begin.
     # synchronous stays FULL: the ledger may not forget a commit.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
-        timeout=12,
+        timeout=LOCK_SECONDS,
         transaction_mode="IMMEDIATE",
         init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     )
 else:
     DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+    # No wait without an end: for a server that is gone, for a lock, for a process of ours that was stopped in the
+    # middle of a transaction. What the URL says goes before.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "options": f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=30s",
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -192,6 +205,8 @@ Q_CLUSTER = {
     "poll": 0.05,
     "catch_up": False,
     "save_limit": 250,
+    "scheduler": False,
+    "broker_class": "ingestions.queue.PatientBroker",
     "label": "Queue",
 }
 

@@ -10,6 +10,8 @@ from ingestions.api.docs import redoc, swagger
 from ingestions.api.operations import health_view, metrics_view
 from ingestions.api.problems import unknown_path
 
+handler500 = "autoloader.faults.failed"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     re_path(r"^api(?P<rest>/.*)?$", unknown_path),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from autoloader.lib.database import DatabaseFault
 from autoloader.lib.errors import AutoloaderError
 from ingestions.api.auth import principal_of
 from ingestions.api.problems import Forbidden, Unauthorized, of_error, problem
@@ -37,7 +37,7 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
         return HttpResponse(metrics(), content_type=CONTENT_TYPE_LATEST)
     except AutoloaderError as error:
         return of_error(error)
-    except DatabaseError:
+    except DatabaseFault:
         return problem(503, "database_unavailable", "The database did not answer.", "Try again in a few seconds.")
 
 

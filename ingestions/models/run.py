@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +15,21 @@ from ingestions.models.ingestion import Ingestion
 PHASE_LENGTH = 400
 
 
+def over(name: str, now: datetime, farthest: timedelta) -> Q:
+    """The instant in this field has passed; or it is farther ahead than any is ever set: the clock was set back."""
+    return Q(**{f"{name}__lte": now}) | Q(**{f"{name}__gt": now + farthest})
+
+
+def lease_over(name: str, now: datetime) -> Q:
+    """The same of a lease, which is renewed four times while it lasts."""
+    return over(name, now, timedelta(seconds=2 * settings.LEASE_SECONDS))
+
+
+def longest_wait() -> timedelta:
+    """No run is told to wait longer before its next look."""
+    return timedelta(seconds=2 * max(300, settings.BREAKER_LONGEST_WAIT_SECONDS))
+
+
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: Any) -> RunQuerySet:
         return self if user.is_superuser else self.filter(ingestion__owner=user)
@@ -24,12 +39,12 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def unheld(self, now: datetime) -> RunQuerySet:
         """Active runs that nobody works on: nobody holds them, or the holder's lease has run out."""
-        return self.active().filter(Q(lease_token="", lease_expires_at=None) | Q(lease_expires_at__lt=now))
+        return self.active().filter(Q(lease_token="", lease_expires_at=None) | lease_over("lease_expires_at", now))
 
     def claimable(self, now: datetime) -> RunQuerySet:
         """Runs that a worker may take: nobody holds them, or the holder's lease has run out."""
-        free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=now)
-        return self.active().filter(free, Q(resume_at=None) | Q(resume_at__lte=now))
+        free = Q(lease_expires_at=None) | lease_over("lease_expires_at", now)
+        return self.active().filter(free, Q(resume_at=None) | over("resume_at", now, longest_wait()))
 
 
 class Run(models.Model):

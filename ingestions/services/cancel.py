@@ -18,8 +18,9 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, cast
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
+from autoloader.lib.database import DatabaseFault
 from autoloader.lib.errors import LeaseLost, RunStopped
 from ingestions.engine.loader.base import TableLoader
 from ingestions.models import Run
@@ -117,7 +118,7 @@ class CancelWatch:
     def _is_asked(self) -> bool:
         try:
             return Run.objects.filter(pk=self._run.pk).exclude(cancel_requested_at=None).exists()
-        except DatabaseError as error:
+        except DatabaseFault as error:
             logger.warning("not seen whether to stop", extra={"reason": str(error)})
             connection.close()
             return False
@@ -148,7 +149,7 @@ class CancelWatch:
         try:
             if run_end_cancelled(run=self._run, token=self._run.lease_token):
                 logger.warning("cancelled while a step hangs; the next run settles its batch")
-        except DatabaseError as error:
+        except DatabaseFault as error:
             logger.warning("not ended", extra={"reason": str(error)})
 
 

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from autoloader.lib.breaker import Waits
+from autoloader.lib.database import AWAY, database_away
 from autoloader.lib.errors import AutoloaderError, ConfigError, DeadlineError, LeaseLost, TransientError
 from autoloader.lib.logs import log_context
 from clusters import sessions
@@ -51,7 +52,16 @@ class TurnTaken(TransientError):
 
 
 def run_work(*, run_id: str) -> None:
-    """One slice of the run. A no-op where it has ended, waits or is held by somebody else."""
+    """One slice of the run. A no-op where it has ended, waits or is held by somebody else, and where the database is
+    away: then the run's lease runs out, and whoever takes it over looks how far it came."""
+    try:
+        _work(run_id)
+    except AWAY as error:
+        logger.warning("the database is away", extra={"run_id": run_id, "reason": database_away(error).message})
+        connection.close()
+
+
+def _work(run_id: str) -> None:
     run = claim(run_id=run_id)
     if run is None:
         return
@@ -70,6 +80,9 @@ def run_work(*, run_id: str) -> None:
         except AutoloaderError as error:
             logger.warning("run failed", extra={"code": error.code, "reason": error.message})
             _finish(run, Run.Status.FAILED, error)
+        except AWAY as error:
+            connection.close()
+            _failed_for_now(run, database_away(error))
         except Exception:
             logger.exception("run failed by a fault of our own")
             fault = AutoloaderError(

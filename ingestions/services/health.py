@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Max, Min
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from autoloader.lib.database import DatabaseFault
 from clusters.models import Cluster
 from clusters.url import parse
 from ingestions.models import Heartbeat
@@ -75,7 +76,7 @@ def health() -> Health:
         checks["queue"] = _queue()
         if (spark := _embedded_spark()) is not None:
             checks["embedded_spark"] = spark
-    except DatabaseError:
+    except DatabaseFault:
         return Health({"database": Check(False, "not reachable", {}, needed=True)})
     return Health(checks)
 
@@ -85,7 +86,7 @@ _migrated = False
 
 
 def _pending_migrations() -> int:
-    """How many migrations wait; also the proof that the database answers. Raises ``DatabaseError``."""
+    """How many migrations wait; also the proof that the database answers. Raises ``DatabaseFault``."""
     global _migrated
     if _migrated:
         with connection.cursor() as cursor:

@@ -7,9 +7,10 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import timezone
 
+from autoloader.lib.database import DatabaseFault
 from ingestions.models import Heartbeat
 from ingestions.services.lease import process_name
 
@@ -33,7 +34,7 @@ def beat_for_ever(*, kind: str, seconds: float) -> None:
     while True:
         try:
             beat(kind=kind)
-        except DatabaseError as error:
+        except DatabaseFault as error:
             logger.warning("heartbeat not written", extra={"reason": str(error)})
             connection.close()
         time.sleep(seconds)

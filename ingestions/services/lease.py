@@ -16,13 +16,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import Case, F, Value, When
+from django.db import connection, transaction
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autoloader.lib.database import DatabaseFault
 from autoloader.lib.errors import LeaseLost
 from ingestions.models import Run, TableLease
+from ingestions.models.run import lease_over
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class Keeper(ABC):
     def _renewed(self) -> bool:
         try:
             return self.renew()
-        except DatabaseError as error:
+        except DatabaseFault as error:
             # The database may be back before the lease runs out; every write under it is fenced anyway.
             logger.warning("lease not renewed", extra={"reason": str(error)})
             connection.close()
@@ -158,7 +160,7 @@ def _turn_take(*, cluster_id: Any, destination_key: str, token: str, run: Run | 
     where: dict[str, Any] = {"cluster_id": cluster_id, "destination_key": destination_key}
     TableLease.objects.get_or_create(**where)
     rows = TableLease.objects.filter(**where)
-    free = rows.filter(expires_at=None) | rows.filter(expires_at__lt=now)
+    free = rows.filter(Q(expires_at=None) | lease_over("expires_at", now))
     if run is not None:
         free |= rows.filter(run=run)
     changes = {"run": run, "token": token, "expires_at": now + timedelta(seconds=settings.LEASE_SECONDS)}

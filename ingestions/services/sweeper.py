@@ -12,6 +12,7 @@ from django_q.models import OrmQ
 
 from autoloader.lib.logs import log_context
 from ingestions.models import Run
+from ingestions.models.run import lease_over, longest_wait, over
 from ingestions.services.breakers import runs_wake, to_enqueue
 from ingestions.services.runs import run_enqueue, runs_end_cancelled
 
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 LOST_AFTER = timedelta(seconds=30)
 #: after a lease ran out a new task gets this long to take the run before another one is made.
 PATIENCE = timedelta(seconds=10)
+#: nothing was put into the queue later than this from now, unless the clock was set back since.
+SOUND = timedelta(minutes=1)
 #: more waiting tasks than this are not looked through: the queue is long, and the run's task is in it.
 LOOK_THROUGH = 500
 
@@ -32,10 +35,10 @@ def sweep(*, now: datetime | None = None) -> int:
         logger.info("runs ended that were cancelled and that nobody worked on", extra={"runs": ended})
     runs_wake(now=now)
     active = Run.objects.active()
-    due = to_enqueue(active.filter(resume_at__lte=now), now=now)
-    orphaned = active.filter(lease_expires_at__lt=now, enqueued_at__lt=now - PATIENCE)
+    due = to_enqueue(active.filter(over("resume_at", now, longest_wait())), now=now)
+    orphaned = active.filter(lease_over("lease_expires_at", now), over("enqueued_at", now - PATIENCE, SOUND))
     lost = active.filter(
-        Q(enqueued_at=None) | Q(enqueued_at__lt=now - LOST_AFTER), lease_expires_at=None, resume_at=None
+        Q(enqueued_at=None) | over("enqueued_at", now - LOST_AFTER, SOUND), lease_expires_at=None, resume_at=None
     )
     count = sum(_enqueue(run, "wait is over") for run in due)
     count += sum(_enqueue(run, "its worker is gone") for run in orphaned)

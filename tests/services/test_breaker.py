@@ -148,7 +148,7 @@ def test_the_sweeper_puts_one_of_them_into_the_queue(feeds: list[LocalFeed]) -> 
     assert sweep() == 0
     overdue()
     Run.objects.filter(waits_for="").update(
-        resume_at=timezone.now() + timedelta(hours=1)
+        resume_at=timezone.now() + timedelta(minutes=4)
     )  # those that failed by themselves
     assert sweep() == 1
     assert sweep() == 0, "it is in the queue"

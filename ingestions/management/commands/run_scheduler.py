@@ -9,8 +9,9 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
+from django.db import connection
 
+from autoloader.lib.database import DatabaseFault
 from ingestions.services.heartbeat import beat, forget_dead
 from ingestions.services.sweeper import sweep
 
@@ -37,7 +38,7 @@ class Command(BaseCommand):
                     forget_dead()
                     beaten = time.monotonic()
                 sweep()
-            except DatabaseError as error:
+            except DatabaseFault as error:
                 logger.warning("the database is away", extra={"reason": str(error)})
                 connection.close()
             stop.wait(options["tick"])

@@ -1,0 +1,42 @@
+"""The queue in the database, for processes that outlive the database being away.
+
+django-q2's own broker lets the process that takes tasks, and the one that strikes them off, die of it; they are made
+anew each time, and write a stack trace each time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.db import connection
+from django_q.brokers.orm import ORM
+
+from autoloader.lib.database import AWAY, database_away
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+
+
+class PatientBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
+    def dequeue(self) -> Any:
+        """``None`` where nothing waits, or where the database is away."""
+        try:
+            return super().dequeue()
+        except AWAY as error:
+            self._away(error)
+            time.sleep(AGAIN_SECONDS)
+            return None
+
+    def delete(self, task_id: Any) -> None:
+        """A task that is not struck off comes again after its time, and does nothing."""
+        try:
+            super().delete(task_id)
+        except AWAY as error:
+            self._away(error)
+
+    def _away(self, error: Exception) -> None:
+        logger.warning("the queue is away", extra={"reason": database_away(error).message})
+        connection.close()
