@@ -214,6 +214,8 @@ Q_CLUSTER = {
 LEASE_SECONDS = env.int("AUTOLOADER_LEASE_SECONDS", default=30)
 #: a worker goes on with the same run for this long before others get their turn.
 SLICE_SECONDS = env.int("AUTOLOADER_SLICE_SECONDS", default=60)
+#: a worker that is asked to stop has this long for the batch in hand; then the batch is interrupted and handed over.
+STOP_SECONDS = env.float("AUTOLOADER_STOP_SECONDS", default=30)
 
 # Clusters.
 SPARK_CONNECT_DEFAULT_PORT = env.int("SPARK_CONNECT_DEFAULT_PORT", default=15002)

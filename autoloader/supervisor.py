@@ -48,7 +48,7 @@ class Options:
     port: int
     logs_to_files: bool
     with_sample: bool
-    worker_stop_seconds: float = 90.0
+    worker_stop_seconds: float = 60.0
 
     @property
     def address(self) -> str:

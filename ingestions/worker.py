@@ -15,14 +15,40 @@ from pathlib import Path
 FLAG_VARIABLE = "AUTOLOADER_STOP_FLAG"
 BEAT_SECONDS = 10
 WATCH_SECONDS = 1
+#: beyond the time to finish: an interruption, a publish in hand, and the queue's own end.
+STUCK_SECONDS = 25
 #: the process that watches its parent already; a forked one finds its parent's number here.
 _watching = 0
+
+
+def request_stop(seconds: float) -> None:
+    """Tells the workers of this process's flag that they have so long to finish what they have in hand."""
+    flag = Path(os.environ[FLAG_VARIABLE])
+    if not flag.exists():  # a second request gives no more time
+        draft = flag.with_suffix(".draft")
+        draft.write_text(str(time.monotonic() + seconds))  # of the machine: the same in each of its processes
+        draft.rename(flag)
 
 
 def stop_requested() -> bool:
     """Whether this process was asked to hand over at the next whole batch."""
     flag = os.environ.get(FLAG_VARIABLE)
     return bool(flag) and Path(str(flag)).exists()
+
+
+def stop_overdue() -> bool:
+    """Whether the time to finish is over: what this process has in hand is handed over as it is."""
+    if not stop_requested():
+        return False
+    try:
+        return time.monotonic() >= float(Path(os.environ[FLAG_VARIABLE]).read_text())
+    except (OSError, ValueError):
+        return False
+
+
+def leave() -> None:
+    """Ends this process in the middle of a step that does not end; the run was given back before."""
+    os._exit(0)
 
 
 def on_spawn(**_: object) -> None:

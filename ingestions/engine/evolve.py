@@ -81,6 +81,8 @@ class Evolution:
         return found
 
     def _create(self) -> None:
+        if self.context.config.destination.write_mode != "overwrite":
+            self.context.store.table_missing()
         columns = self.loader.infer(self.batch.entries)
         rejected = self.policy.decisions.rejected
         self._changed(self.loader.create([each for each in columns if (each.name.lower(),) not in rejected]), "")

@@ -285,6 +285,9 @@ class Store(Protocol):
     def withdraw_questions(self) -> None:
         """Nobody has to decide any more: the files wait for nothing but a batch."""
 
+    def table_missing(self) -> None:
+        """The destination has no table. Where rows were loaded into it, the run says that they are gone."""
+
     def table_created(self) -> None: ...
 
     # telling

@@ -1,9 +1,10 @@
-"""A run that somebody asks to stop ends within seconds, whatever it is waiting for.
+"""A run that somebody asks to stop ends within seconds, whatever it is waiting for; and a worker whose time to finish
+is over hands its run over in the same way.
 
-A thread looks whether the run was asked to stop. If so, it interrupts what the leased session does, again and again,
-except in steps that must be whole: what is being published is published. Where that does not help (a cluster that is
-asleep, a store that hangs), it ends the run itself: its worker holds the run no longer and can write nothing more, and
-the next run looks how far its batch came.
+A thread looks whether either is so. Then it interrupts what the leased session does, again and again, except in steps
+that must be whole: what is being published is published. Where that does not help (a cluster that is asleep, a store
+that hangs), it ends the run itself, or gives it back and ends the worker's process: its worker holds the run no longer
+and can write nothing more, and whoever comes next looks how far its batch came.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from autoloader.lib.database import DatabaseFault
 from autoloader.lib.errors import LeaseLost, RunStopped
 from ingestions.engine.loader.base import TableLoader
 from ingestions.models import Run
-from ingestions.services.runs import run_end_cancelled
+from ingestions.services.runs import run_end_cancelled, run_hand_over
+from ingestions.worker import leave, stop_overdue
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ POLL_SECONDS = 0.5
 AGAIN_SECONDS = 0.25
 #: a step that has not ended this long after the run was seen to be cancelled is left behind.
 GIVE_UP_SECONDS = 3.0
+#: a worker that hands over waits no longer than this for a step that is to be done whole: whoever goes on finds out.
+WHOLE_SECONDS = 10.0
 #: steps of a loader that are done whole or not begun; everything else it does may be interrupted.
 WHOLE = frozenset({"publish", "create", "add_columns", "alter", "drop_table"})
 #: what cleans up after an interruption is not interrupted itself.
@@ -48,6 +52,7 @@ class CancelWatch:
         self._lock = threading.Lock()
         self._interrupt: Callable[[], object] | None = None
         self._armed = self._sent = self._whole = self._asked = self._left = False
+        self._overdue = False
         self._whole_ended = 0.0
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._watch,), name=f"cancel-{run.pk}", daemon=True
@@ -109,7 +114,8 @@ class CancelWatch:
     def _watch(self) -> None:
         try:
             while not self._stop.wait(POLL_SECONDS):
-                if self._is_asked():
+                self._overdue = stop_overdue()
+                if self._overdue or self._is_asked():
                     self._end_it()
                     return
         finally:
@@ -124,18 +130,23 @@ class CancelWatch:
             return False
 
     def _end_it(self) -> None:
-        logger.info("asked to stop")
+        logger.info("time to finish is over" if self._overdue else "asked to stop")
         seen = time.monotonic()
         while True:
             with self._lock:
                 self._asked = True
-                if not self._whole and time.monotonic() - max(seen, self._whole_ended) >= GIVE_UP_SECONDS:
+                if self._is_enough(seen):
                     self._leave()
                     return
                 if self._armed and self._interrupt is not None:
                     self._send(self._interrupt)
             if self._stop.wait(AGAIN_SECONDS):
                 return
+
+    def _is_enough(self, seen: float) -> bool:
+        if self._whole:
+            return self._overdue and time.monotonic() - seen >= WHOLE_SECONDS
+        return time.monotonic() - max(seen, self._whole_ended) >= GIVE_UP_SECONDS
 
     def _send(self, interrupt: Callable[[], object]) -> None:
         self._sent = True
@@ -146,11 +157,17 @@ class CancelWatch:
 
     def _leave(self) -> None:
         self._left = True
+        token = self._run.lease_token
         try:
-            if run_end_cancelled(run=self._run, token=self._run.lease_token):
+            if self._overdue and run_hand_over(run=self._run, token=token):
+                logger.warning("handed over while a step hangs; whoever goes on settles its batch")
+            elif run_end_cancelled(run=self._run, token=token):
                 logger.warning("cancelled while a step hangs; the next run settles its batch")
         except DatabaseFault as error:
             logger.warning("not ended", extra={"reason": str(error)})
+        finally:
+            if self._overdue:
+                leave()
 
 
 class _Watched:

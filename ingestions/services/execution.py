@@ -34,7 +34,7 @@ from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
-from ingestions.services.runs import run_enqueue
+from ingestions.services.runs import run_enqueue, run_put_back
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
 
@@ -62,6 +62,9 @@ def run_work(*, run_id: str) -> None:
 
 
 def _work(run_id: str) -> None:
+    if stop_requested():
+        run_put_back(run_id=run_id)
+        return
     run = claim(run_id=run_id)
     if run is None:
         return

@@ -20,6 +20,14 @@ from ingestions.services import duplicates, quarantine
 STATEMENTS = 100
 
 
+def lost_with_the_table(rows: int) -> str:
+    """What a run says that finds no table where its ledger has rows."""
+    return (
+        f"The table was not there any more, and was made anew: {rows:,} rows that were loaded earlier are gone. "
+        "A full refresh loads them again."
+    )
+
+
 @dataclass
 class _Totals:
     """What the table has more, or less, of this ingestion's files."""

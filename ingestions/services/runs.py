@@ -13,7 +13,7 @@ from django_q.tasks import async_task
 
 from autoloader.lib.errors import ConflictError
 from ingestions.engine.ledger import State
-from ingestions.models import Ingestion, LedgerEntry, Run
+from ingestions.models import Ingestion, LedgerEntry, Run, TableLease
 from ingestions.models.run import RunQuerySet
 
 TASK = "ingestions.tasks.work"
@@ -124,6 +124,24 @@ def run_cancel(*, run: Run) -> Run:
             raise ConflictError("run_ended", "The run has already ended.", "Start a new one.")
     run.refresh_from_db()
     return run
+
+
+def run_hand_over(*, run: Run, token: str) -> bool:
+    """Gives the run back in the middle of a step, so that another worker goes on at once: that one interrupts the step
+    and looks how far it came. ``False`` where this worker does not hold it any more, or it is to be cancelled."""
+    with transaction.atomic():
+        mine = Run.objects.filter(pk=run.pk, lease_token=token, status=Run.Status.RUNNING, cancel_requested_at=None)
+        if not mine.update(lease_token="", lease_holder="", lease_expires_at=None):
+            return False
+        TableLease.objects.filter(token=token).update(run=None, token="", expires_at=None)
+        run_enqueue(run=run)
+    return True
+
+
+def run_put_back(*, run_id: str) -> None:
+    """For a worker that is to stop and is given a run that it has not begun."""
+    for run in Run.objects.unheld(timezone.now()).filter(pk=run_id, resume_at=None):
+        run_enqueue(run=run)
 
 
 def run_end_cancelled(*, run: Run, token: str) -> bool:

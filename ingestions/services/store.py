@@ -40,7 +40,7 @@ from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.models.run import PHASE_LENGTH
 from ingestions.services import duplicates, quarantine
-from ingestions.services.outcome import Outcome
+from ingestions.services.outcome import Outcome, lost_with_the_table
 from ingestions.services.questions import Questions, held_back
 
 
@@ -370,6 +370,12 @@ class OrmStore:
 
     def _questions(self) -> Questions:
         return Questions(self.ingestion_id, self.destination_key, self.run_id, self._now())
+
+    def table_missing(self) -> None:
+        rows = self._ingestion().values_list("rows_loaded", flat=True).first()
+        if rows:
+            with self._fenced(hint=lost_with_the_table(rows)):
+                pass
 
     def table_created(self) -> None:
         with self._fenced():

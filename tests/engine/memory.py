@@ -241,6 +241,9 @@ class MemoryStore:
     def unreadable(self) -> Sequence[str]:
         return [row.file.address for row in self.ledger.rows.values() if row.state == State.FAILED]
 
+    def table_missing(self) -> None:
+        self._write("table missing")
+
     def table_created(self) -> None:
         self._write("table created")
 

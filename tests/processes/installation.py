@@ -13,6 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from autoloader.lib.processes import free_port, port_is_free
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -97,7 +101,22 @@ class Installation:
         for name in list(self.processes):
             self.kill(name)
 
+    def start_web(self) -> str:
+        """Its address, once it answers."""
+        port = free_port()
+        env = {**self.env, "PORT": str(port), "AUTOLOADER_WEB_WORKERS": "1"}
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:autoloader.gunicorn_conf", "autoloader.wsgi"]
+        with (self.folder / "web.log").open("ab") as log:
+            self.processes["web"] = subprocess.Popen(
+                command, env=env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, stdin=subprocess.DEVNULL
+            )
+        self.until("the web server answers", lambda: not port_is_free(port), 60)
+        return f"http://127.0.0.1:{port}"
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
+        if url := self.env.get("DATABASE_URL"):
+            with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as connection:
+                return connection.execute(sql.encode()).fetchall()
         database = sqlite3.connect(self.folder / "data" / "autoloader.sqlite3", timeout=30)
         try:
             return database.execute(sql).fetchall()

@@ -203,7 +203,7 @@ def test_a_task_that_is_delivered_again_while_its_run_goes_on_disturbs_nobody(
     run = started(feed)
 
     def delivered_again(*args: Any, **kwargs: Any) -> Any:
-        monkeypatch.setattr(SLICE, slice_)
+        monkeypatch.setattr(SLICE, run_slice)
         work(str(run.pk))
         return run_slice(*args, **kwargs)
 

@@ -34,11 +34,18 @@ class PostgresServer:
             os.chown(self.folder, self._as.pw_uid, self._as.pw_gid)
         self.port = free_port()
         self._run("initdb", "-D", "data", "-U", "autoloader", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = (
+        self._options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
             "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
         )
-        self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "server.log", "-o", options, "start")
+        self.start()
+
+    def start(self) -> None:
+        self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "server.log", "-o", self._options, "start")
+
+    def crash(self) -> None:
+        """Gone as after a power cut; ``start`` brings it back."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
 
     def create_database(self) -> str:
         """The URL of a new, empty database."""
@@ -48,7 +55,7 @@ class PostgresServer:
         return f"postgres://autoloader@127.0.0.1:{self.port}/{name}"
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from autoloader.lib.errors import AutoloaderError
 from autoloader.supervisor import Options, Supervisor
+from ingestions.worker import STUCK_SECONDS
 
 
 class Command(BaseCommand):
@@ -38,6 +39,7 @@ class Command(BaseCommand):
                 port=settings.PORT,
                 logs_to_files=to_files,
                 with_sample=not options["no_sample"],
+                worker_stop_seconds=settings.STOP_SECONDS + STUCK_SECONDS + 5,
             ),
             say=lambda text: (out.write(text, style_func=str), out.flush())[1],
         )
