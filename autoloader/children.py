@@ -19,6 +19,8 @@ from autoloader.lib.errors import AutoloaderError
 from autoloader.lib.processes import dying_with_parent, group_members, signal_group, started_at
 from clusters.embedded import EmbeddedServer
 
+#: a killed process is waited for no longer.
+KILLED_SECONDS = 10.0
 LOG_BYTES = 20_000_000
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -87,7 +89,8 @@ class CommandChild:
     def kill(self) -> None:
         if self._process:
             end_group(self._process.pid)
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # one that waits for a disk ends when that answers
+                self._process.wait(KILLED_SECONDS)
 
 
 @dataclass

@@ -30,6 +30,8 @@ from clusters.embedded_cluster import register_embedded
 
 LOOK_SECONDS = 0.2
 LOGS_SECONDS = 60.0
+#: how long the sample has to end when everything is stopped.
+SAMPLE_SECONDS = 10.0
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -177,6 +179,9 @@ class Supervisor:
             finally:
                 if process.poll() is None:
                     process.terminate()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(SAMPLE_SECONDS)
+                    process.kill()
         if process.returncode:
             self.say("The sample was not loaded; the next start tries again.")
 

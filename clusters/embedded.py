@@ -249,7 +249,8 @@ class EmbeddedServer:
             return
         group = self.process.pid
         signal_group(group, signal.SIGKILL)
-        self.process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that waits for a disk ends when that answers
+            self.process.wait(10)
         limit = time.monotonic() + 5
         while group_members(group) and time.monotonic() < limit:
             time.sleep(0.02)

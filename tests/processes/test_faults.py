@@ -215,6 +215,17 @@ def _freeze(installation: Installation, pid: int) -> None:
 # ---- a database that is away
 
 
+SIGN_IN = """
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+user, session = get_user_model().objects.get(), SessionStore()
+session["_auth_user_id"], session["_auth_user_hash"] = str(user.pk), user.get_session_auth_hash()
+session["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
+session.create()
+print(session.session_key)
+"""
+
+
 @contextlib.contextmanager
 def _crashed(server: PostgresServer) -> Iterator[None]:
     server.crash()
@@ -258,6 +269,7 @@ def _outlives(
     created = installation.manage("token", "create", "--user", "admin", "--scopes", "write", "--json")
     headers = {"Authorization": f"Bearer {json.loads(created.stdout)['token']}"}
     web = installation.start_web()
+    session = {f"autoloader_session_{web.rsplit(':', 1)[1]}": installation.python(SIGN_IN).split()[-1]}
     installation.start_all()
     run = installation.run(ingestion)
     done = "select 1 from ingestions_run where batches_done >= 1"
@@ -269,8 +281,8 @@ def _outlives(
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
         if gone:  # who only reads is not held up by a lock
             for path in ("/ingestions/", "/health", "/api/v1/ingestions"):
-                answer = requests.get(f"{web}{path}", headers=headers, timeout=60)
-                assert answer.status_code == 503
+                answer = requests.get(f"{web}{path}", headers=headers, cookies=session, timeout=60)
+                assert answer.status_code == 503, path
                 assert "Traceback" not in answer.text
         time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
     assert installation.ended(run) == "success"

@@ -33,6 +33,18 @@ def test_targets_and_commands_are_there(path: Path) -> None:
         assert command in get_commands(), command
 
 
+def test_the_proofs_that_are_named_exist() -> None:
+    names = "\n".join(re.findall(r"def (test_\w+|dead_\w+)", "".join(_tests())))
+    named = re.findall(r"`(test_\w+|…_\w+|dead_\w+)…?`", TEXT[ROOT / "docs" / "loading.md"])
+    assert len(named) > 30
+    for name in named:
+        assert name.strip("…") in names, name
+
+
+def _tests() -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
+
+
 def test_the_examples_are_valid(tmp_path: Path) -> None:
     examples = re.findall(r"```yaml\n(.*?)```", TEXT[ROOT / "README.md"], re.S)
     assert len(examples) == 2
