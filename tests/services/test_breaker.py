@@ -107,9 +107,12 @@ def test_of_many_runs_that_wait_one_tries_and_the_others_wait_on(feeds: list[Loc
     work(runs)
     overdue()
     with asked() as count:
-        work(runs)
+        work(runs[3:4])
+        told = {run.phase for run in fresh(runs)[2:]}
+        assert len(told) == 1, "all who wait know of the next try"
         work(runs)
         assert count() == 1
+        assert {run.phase for run in fresh(runs)} == told
     breaker = ClusterBreaker.objects.get()
     assert (breaker.trips, breaker.prober) == (2, "")
     assert breaker.next_try_at is not None
