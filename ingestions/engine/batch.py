@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, TransientError
+from autoloader.lib.errors import AutoloaderError, DataStop, FatalError, FileError, LeaseLost, TransientError
 from autoloader.lib.words import plural
 from ingestions.engine import earlier
 from ingestions.engine.bad_files import Aside, BadFiles
@@ -126,6 +126,13 @@ class BatchLoad:
             return _Verdict.EVOLVED
         attempt = self.store.begin_attempt(self.batch, session_id=self.loader.session_id)
         try:
+            return self._try(attempt)
+        except LeaseLost:
+            self._leave_nothing(attempt)
+            raise
+
+    def _try(self, attempt: AttemptState) -> _Verdict:
+        try:
             verdict = self._attempt(attempt)
         except LostRace as error:
             self.store.end_attempt(self.batch, attempt, error.message)
@@ -139,6 +146,16 @@ class BatchLoad:
         self.store.end_attempt(self.batch, attempt, verdict.value)
         self._drop(attempt.branch)
         return verdict
+
+    def _leave_nothing(self, attempt: AttemptState) -> None:
+        """Whoever took over has dropped the branch, and will not look again: what was made since is ours to drop. What
+        may be published stays until its outcome is written down, which is theirs to do."""
+        if self.publishing:
+            return
+        try:
+            self.loader.drop_branch(attempt.branch)
+        except AutoloaderError as error:
+            logger.warning("branch not dropped", extra={"branch": attempt.branch, "reason": error.message})
 
     def _attempt(self, attempt: AttemptState) -> _Verdict:
         """Branch first, then look whether the batch is there already, then stage, audit, publish.

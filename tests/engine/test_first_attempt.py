@@ -68,3 +68,22 @@ def test_a_worker_that_sleeps_through_anothers_publish_stages_nothing_twice(step
         feed.work(sleep)
     assert slept
     assert feed.loaded_once()
+
+
+@pytest.mark.parametrize("step", ["before branch", "after branch", "before stage", "during stage", "after stage"])
+def test_a_worker_that_sleeps_through_anothers_publish_leaves_no_branch(step: str) -> None:
+    """Its successor has dropped the branch, and looks no more: what is made after that, nobody else will drop."""
+    feed = Feed()
+    slept = False
+
+    def sleep(at: str) -> None:
+        nonlocal slept
+        if at == step and not slept:
+            slept = True
+            assert feed.work() is Outcome.DONE
+            assert set(feed.table.refs) == {"main"}
+
+    with pytest.raises(LeaseLost):
+        feed.work(sleep)
+    assert slept
+    assert set(feed.table.refs) == {"main"}
