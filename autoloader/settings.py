@@ -98,8 +98,10 @@ TEMPLATES = [
     }
 ]
 
-#: writers wait for each other no longer than this: less than half a lease (30 s).
-LOCK_SECONDS = 12
+#: a worker that has not renewed its hold on a run for this long is taken to be dead, and another one goes on.
+LEASE_SECONDS = env.int("AUTOLOADER_LEASE_SECONDS", default=15)
+#: writers wait for each other no longer than this: less than half a lease.
+LOCK_SECONDS = LEASE_SECONDS * 0.4
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'autoloader.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Writers take the lock when they begin.
@@ -119,7 +121,7 @@ else:
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
-        "options": f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=30s",
+        "options": f"-c lock_timeout={LOCK_SECONDS * 1000:.0f}ms -c idle_in_transaction_session_timeout=30s",
         **DATABASES["default"].get("OPTIONS", {}),
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -211,7 +213,6 @@ Q_CLUSTER = {
 }
 
 # Runs.
-LEASE_SECONDS = env.int("AUTOLOADER_LEASE_SECONDS", default=30)
 #: a worker goes on with the same run for this long before others get their turn.
 SLICE_SECONDS = env.int("AUTOLOADER_SLICE_SECONDS", default=60)
 #: a worker that is asked to stop has this long for the batch in hand; then the batch is interrupted and handed over.

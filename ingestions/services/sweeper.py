@@ -19,7 +19,7 @@ from ingestions.services.runs import run_enqueue, runs_end_cancelled
 logger = logging.getLogger(__name__)
 
 #: a task that was enqueued this long ago and took no lease is looked for.
-LOST_AFTER = timedelta(seconds=30)
+LOST_AFTER = timedelta(seconds=10)
 #: after a lease ran out a new task gets this long to take the run before another one is made.
 PATIENCE = timedelta(seconds=10)
 #: nothing was put into the queue later than this from now, unless the clock was set back since.
