@@ -90,6 +90,10 @@ bench: setup ## what is fast, as ratios against what one would write by hand
 	$(PY) -m benchmarks.known_files
 	$(PY) -m benchmarks.previews
 
+.PHONY: chaos
+chaos: test-setup ## kill everything at random and at named points, compare each row (KILLS=10 SEED=a new one)
+	$(PY) -m tests.chaos --kills $(or $(KILLS),10) $(if $(SEED),--seed $(SEED))
+
 .PHONY: screenshots
 screenshots: test-setup ## pictures of the pages of the running installation, in screenshots/
 	$(PY) -m tools.screenshots screenshots

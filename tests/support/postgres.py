@@ -21,9 +21,12 @@ from tools.programs import find_postgres
 
 
 class PostgresServer:
-    """Started by the constructor. The server refuses to run as root, so then it runs as a user without rights."""
+    """Started by the constructor. The server refuses to run as root, so then it runs as a user without rights.
 
-    def __init__(self) -> None:
+    ``keeps_commits``: what was committed outlives the server's sudden end; without it a commit is quicker.
+    """
+
+    def __init__(self, *, keeps_commits: bool = False) -> None:
         found = find_postgres()
         if found is None:
             raise RuntimeError("There is no PostgreSQL server on this machine. Run `make test-setup`, or install one.")
@@ -34,18 +37,24 @@ class PostgresServer:
             os.chown(self.folder, self._as.pw_uid, self._as.pw_gid)
         self.port = free_port()
         self._run("initdb", "-D", "data", "-U", "autoloader", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        # the machine goes on running, so what is written is kept without fsync
         self._options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
-            "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+            f"-c fsync=off -c synchronous_commit={'on' if keeps_commits else 'off'} "
+            "-c full_page_writes=off -c max_connections=200"
         )
         self.start()
 
     def start(self) -> None:
         self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "server.log", "-o", self._options, "start")
 
+    def halt(self, mode: str) -> None:
+        """Ends the server and keeps its data. ``mode``: ``fast`` ends transactions first, ``immediate`` is a crash."""
+        self._run("pg_ctl", "-D", "data", "-m", mode, "-w", "stop")
+
     def crash(self) -> None:
         """Gone as after a power cut; ``start`` brings it back."""
-        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        self.halt("immediate")
 
     def create_database(self) -> str:
         """The URL of a new, empty database."""
