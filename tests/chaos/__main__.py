@@ -64,7 +64,8 @@ def _go(site: Site, kills: int, seed: int, began: float) -> bool:
         _say(str(failed))
     except Exception:  # of the harness or of what it asks: the logs are wanted all the same
         traceback.print_exc()
-    _say(driver.summary.text(time.monotonic() - began))
+    finally:  # also where somebody stops it
+        _say(driver.summary.text(time.monotonic() - began))
     return passed
 
 
