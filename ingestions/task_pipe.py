@@ -31,20 +31,25 @@ else:
 
 class MortalLock:
     """A lock between processes that were forked from the one that made it; the kernel frees it when its holder ends.
-    Within one process only one thread may use it."""
+    Within one process only one thread may use it, which may take it again while it has it."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryFile() as file:
             self._file = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._file)
+        self._depth = 0  # in this process
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Waits as long as it takes: nobody asks for less."""
-        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        if not self._depth:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+        self._depth += 1
         return True
 
     def release(self) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_UN)
+        self._depth -= 1
+        if not self._depth:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def is_held(self) -> bool:
         """By another process."""
@@ -52,7 +57,7 @@ class MortalLock:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return True
-        self.release()
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
         return False
 
     def __enter__(self) -> bool:
@@ -62,6 +67,12 @@ class MortalLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def hardy_value(kind: str, initial: float) -> Any:
+    """A ``multiprocessing.Value`` with such a lock. In django-q2's the time that a worker has left is kept, and whoever
+    watches over the workers waits for its lock."""
+    return multiprocessing.Value(kind, initial, lock=MortalLock())  # type: ignore[call-overload]  # it is a lock
 
 
 class HardyQueue(_Queue):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingestions.task_pipe import HardyQueue, OnDemand
+from ingestions.task_pipe import HardyQueue, OnDemand, hardy_value
 
 FORK = multiprocessing.get_context("fork")
 
@@ -43,6 +43,28 @@ def test_a_task_is_taken_after_the_process_that_waited_for_it_was_killed() -> No
     finally:
         successor.kill()
         successor.join()
+
+
+def _hold(value: Any, into: Any) -> None:
+    with value.get_lock():
+        value.value = 7.0  # takes it once more, and gives it back once
+        into.send("held")
+        time.sleep(60)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_value_can_be_had_after_the_process_that_held_its_lock_was_killed() -> None:
+    value = hardy_value("f", -1)
+    ours, theirs = FORK.Pipe()
+    holder = FORK.Process(target=_hold, args=(value, theirs), daemon=True)
+    holder.start()
+    assert ours.recv() == "held"
+    assert value.get_lock().is_held()
+    holder.kill()
+    holder.join()
+    assert not value.get_lock().is_held()
+    with value.get_lock():
+        assert value.value == 7.0
 
 
 class Broker:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from django_q import cluster
 from django_q.cluster import Cluster
 
-from ingestions.task_pipe import HardyQueue, push
+from ingestions.task_pipe import HardyQueue, hardy_value, push
 from ingestions.worker import FLAG_VARIABLE, STUCK_SECONDS, die_with_parent, request_stop
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         with tempfile.TemporaryDirectory(prefix="autoloader-worker-") as folder:
             os.environ[FLAG_VARIABLE] = str(Path(folder) / "stop")
             os.register_at_fork(after_in_child=die_with_parent)
-            cluster.Queue, cluster.pusher = HardyQueue, push
+            cluster.Queue, cluster.Value, cluster.pusher = HardyQueue, hardy_value, push
             StoppableCluster().start()
             for child in multiprocessing.active_children():  # the sentinel: start() returns once it runs
                 child.join()
