@@ -162,9 +162,12 @@ class Driver:
         return not self._active()
 
     def _nobody_busy(self) -> bool:
-        """Processes that have ended at work leave their sign."""
-        pids = [int(path.name.split()[1]) for path in self.site.signs.glob("busy *")]
-        return not any(started_at(pid) for pid in pids)
+        """The signs of processes that have ended at work are taken away: their numbers are given to others."""
+        signs = list(self.site.signs.glob("busy *"))
+        for sign in signs:
+            if started_at(int(sign.name.split()[1])) is None:
+                sign.unlink(missing_ok=True)
+        return not any(sign.exists() for sign in signs)
 
     def _stands(self) -> tuple[int, bool]:
         """Takeovers of the target's newest run, and whether it has ended."""
