@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,12 @@ class Site:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._down_since: dict[str, float] = {}
         self.postgres = PostgresServer(keeps_commits=True)
-        self.store = Store(folder / "s3")
-        self.spark = _spark(folder / "spark")
+        try:
+            self.store = Store(folder / "s3")
+            self.spark = _spark(folder / "spark")
+        except BaseException:
+            self.postgres.stop()  # the others end with us
+            raise
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AUTOLOADER_", "DATABASE_URL"))},
             "DJANGO_SETTINGS_MODULE": "autoloader.settings",
@@ -152,4 +157,5 @@ class Site:
             process.wait()
         self.spark.stop()
         self.store.stop()
-        self.postgres.stop()
+        with suppress(RuntimeError):  # it may be away, by a fault that was not over
+            self.postgres.stop()
