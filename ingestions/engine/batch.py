@@ -172,9 +172,9 @@ class BatchLoad:
         if found is not None:
             self.dropped = self.evolution.dropped_if_known(self.batch.entries)
             left = self.loader.rows_left(earlier.in_table(self.earlier))
-            self._loaded(
-                attempt, self.loader.adopted(self.batch.id, found), Staged(found.snapshot_id), left, adopted=True
-            )
+            through = next((each for each in self.batch.attempts if each.branch == found.attempt), None)
+            audit = self.loader.adopted(self.batch.id, found, through)
+            self._loaded(attempt, audit, Staged(found.snapshot_id), left, adopted=True)
             return _Verdict.LOADED
         self.settled = True
         if self.store.cancel_requested():

@@ -289,7 +289,7 @@ class MemoryLoader:
                 counts[(snapshot.batch, address)] += rows
         return counts
 
-    def adopted(self, batch_id: str, found: Found) -> Audit:
+    def adopted(self, batch_id: str, found: Found, attempt: AttemptState | None = None) -> Audit:
         return Audit(self.batch_counts(batch_id))
 
     def made_here(self) -> bool:

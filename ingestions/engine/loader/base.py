@@ -278,8 +278,9 @@ class TableLoader(Protocol):
         snapshots only. ``LostRace`` when main has moved.
         """
 
-    def adopted(self, batch_id: str, found: Found) -> Audit:
-        """What :meth:`audit` said of a batch that was published by an attempt whose outcome was never written down."""
+    def adopted(self, batch_id: str, found: Found, attempt: AttemptState | None = None) -> Audit:
+        """What :meth:`audit` said of a batch that was published by an attempt whose outcome was never written down;
+        all of it where that ``attempt`` is known."""
 
     def made_here(self) -> bool:
         """Whether the table is one that this ingestion's own ``create`` has made."""

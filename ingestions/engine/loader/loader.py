@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyspark.sql.connect.functions as F
@@ -271,14 +272,29 @@ class SparkTableLoader(EvolvingTable):
     def quarantined(self) -> Mapping[tuple[str, str], int]:
         return Quarantine(self).counts()
 
-    def adopted(self, batch_id: str, found: Found) -> Audit:
+    def adopted(self, batch_id: str, found: Found, attempt: AttemptState | None = None) -> Audit:
         mode = self.mode()
-        if mode is None:
+        if mode is None and attempt is None:
             return Audit(self.batch_counts(batch_id))
         try:
-            return mode.adopted(batch_id, found)
+            audit = mode.adopted(batch_id, found, attempt) if mode else Audit(self.batch_counts(batch_id))
+            own = self._nameless(found, attempt) if attempt else []
+        except AutoloaderError:
+            raise
         except Exception as error:
             raise commit_failure(error, f"looking at batch {batch_id}") from error
+        return replace(audit, detail={**audit.detail, "own_snapshots": own}) if own else audit
+
+    def _nameless(self, found: Found, attempt: AttemptState) -> list[str]:
+        """Snapshots of a published attempt that cannot carry its name."""
+        history, _ = self.history()
+        own: list[str] = []
+        for snapshot in history.known_ancestors(found.snapshot_id):
+            if snapshot.id == attempt.base_snapshot_id:
+                return own
+            if snapshot.attempt != attempt.branch:
+                own.append(str(snapshot.id))
+        return own if attempt.base_snapshot_id is None else []
 
     def mode(self) -> Overwrite | Merge | None:
         """What does more than append; ``None`` for a plain append."""

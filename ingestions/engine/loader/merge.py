@@ -214,26 +214,35 @@ class Merge:
         self._columns = self.loader.columns()
         self.check(self._columns)
         branch, staging = self.loader.branch(attempt.branch), StagingTable(self.loader, attempt.branch)
-        batch = self.loader.batch_of(attempt)
-        base = self._base(attempt)
         self._check_winners(staging, branch)
-        written = self._count(f"{branch} WHERE {BATCH_ID} = {literal(batch)}")
+        merge = self._became(audit.rows, staging, attempt, self.loader.batch_of(attempt), branch)
+        return replace(audit, detail={**audit.detail, "merge": merge})
+
+    def _became(
+        self, read: int, staging: StagingTable, attempt: AttemptState, batch: str, merged: str
+    ) -> dict[str, int]:
+        """What became of the rows read; ``merged`` is the table as the batch has left it."""
+        base = self._base(attempt)
+        written = self._count(f"{merged} WHERE {BATCH_ID} = {literal(batch)}")
         inserted = self._inserted(staging, base)
         updated = written - inserted
         before = self._count(base) if base else 0
-        deleted = before + inserted - self._count(branch)
-        superseded = audit.rows - inserted - updated - deleted
+        deleted = before + inserted - self._count(merged)
+        superseded = read - inserted - updated - deleted
         if min(updated, deleted, superseded) < 0:
             raise FatalError(
                 "merge_disagrees",
-                f"The merge of {audit.rows} rows does not add up: {inserted} inserted, {updated} updated, {deleted} "
+                f"The merge of {read} rows does not add up: {inserted} inserted, {updated} updated, {deleted} "
                 f"deleted, {superseded} superseded. Nothing was published.",
                 "Run again; if it repeats, report it with the run's log.",
             )
-        merge = {
-            "read": audit.rows, "inserted": inserted, "updated": updated, "deleted": deleted, "superseded": superseded,
+        return {
+            "read": read, "inserted": inserted, "updated": updated, "deleted": deleted, "superseded": superseded,
         }  # fmt: skip
-        return replace(audit, detail={**audit.detail, "merge": merge})
+
+    def _is_there(self, snapshot_id: int | None) -> bool:
+        """Whether the snapshot was not expired since."""
+        return snapshot_id is None or snapshot_id in self.loader.history()[0].snapshots
 
     def _base(self, attempt: AttemptState) -> str:
         if attempt.base_snapshot_id is None:
@@ -289,10 +298,16 @@ class Merge:
             f"(SELECT {keys} FROM {self.loader.table} WHERE {self._given()} GROUP BY {keys} HAVING count(*) > 1)"
         )
 
-    def adopted(self, batch_id: str, found: Found) -> Audit:
+    def adopted(self, batch_id: str, found: Found, attempt: AttemptState | None) -> Audit:
         """From the staging table of the attempt that got through, which stays until its outcome is written."""
         staging = StagingTable(self.loader, found.attempt)
         if found.attempt and staging.exists:
             read = counts.by_file(staging.rows())
-            return Audit(read, detail={"merge": {"read": sum(each.rows for each in read.values())}})
+            rows = sum(each.rows for each in read.values())
+            if attempt is None or not self._is_there(attempt.base_snapshot_id):
+                return Audit(read, detail={"merge": {"read": rows}})
+            self._columns = self.loader.columns()
+            self.check(self._columns)
+            merged = f"{self.loader.table} VERSION AS OF {found.snapshot_id:d}"
+            return Audit(read, detail={"merge": self._became(rows, staging, attempt, batch_id, merged)})
         return Audit(self.loader.batch_counts(batch_id), detail={"counts": "of the rows in the table"})

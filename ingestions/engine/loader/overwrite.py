@@ -76,7 +76,7 @@ class Overwrite:
     def duplicates(self) -> int:
         return 0
 
-    def adopted(self, batch_id: str, found: Found) -> Audit:
+    def adopted(self, batch_id: str, found: Found, attempt: AttemptState | None) -> Audit:
         return Audit(self.loader.batch_counts(batch_id), left=self._left(self.loader.table, batch_id))
 
     def _left(self, table: str, batch_id: str) -> dict[tuple[str, str], int]:

@@ -37,6 +37,13 @@ class History:
             yield snapshot
             at = snapshot.parent_id
 
+    def known_ancestors(self, head: int | None) -> Iterator[Snapshot]:
+        """``head`` first, as far as the chain goes."""
+        at = head
+        while at is not None and (snapshot := self.snapshots.get(at)) is not None:
+            yield snapshot
+            at = snapshot.parent_id
+
     def holds(self, head: int | None, wanted: int) -> bool:
         """Whether ``wanted`` is ``head`` or one of its ancestors, as far as the chain goes."""
         try:

@@ -162,6 +162,9 @@ def test_of_two_attempts_one_gets_through_and_nothing_is_left_over(feed: NewFeed
     assert found.attempt == one.branch
     adopted = orders.loader.adopted("b1", found)
     assert [count.rows for count in adopted.files.values()] == [2]
+    whole = orders.loader.adopted("b1", found, one).detail
+    assert whole["merge"] == {"read": 2, "inserted": 1, "updated": 1, "deleted": 0, "superseded": 0}
+    assert whole["own_snapshots"] == [str(id_) for id_ in first.own]
     for branch in (one.branch, two.branch, third.branch):
         orders.loader.drop_branch(branch)
     assert not {one.branch, two.branch, third.branch} & set(left_over(orders))
