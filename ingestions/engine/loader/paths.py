@@ -130,7 +130,11 @@ def _start(scheme: str) -> str:
 
 def _start_replaced(path: Any, access: SparkAccess) -> Any:
     start, usual = _start(access.ledger_scheme), _start(access.scheme)
-    return path if usual == start else F.concat(F.lit(start), F.substring(path, len(usual) + 1, 2**31 - 1))
+    if usual == start:
+        return path
+    # as bytes: of a text Spark counts the characters, in each row
+    rest = F.substring(path.cast("binary"), len(usual) + 1, 2**31 - 1).cast("string")
+    return F.concat(F.lit(start), rest)
 
 
 def named_in(text: str, addresses: Iterable[str], access: SparkAccess) -> str | None:

@@ -17,7 +17,7 @@ from ingestions.engine.formats.shape import Shape
 from ingestions.engine.loader.base import Column
 from ingestions.engine.loader.convert import Converter, Expression, all_of, any_of, total
 from ingestions.engine.loader.readers import Readers, came_through_a_double
-from ingestions.engine.loader.rows import is_whole
+from ingestions.engine.loader.rows import REPLACEMENT, is_whole
 from ingestions.engine.schema import types
 
 #: read by Spark's parser as what they are: it takes no other token for them, and nothing that does not fit. The others
@@ -26,9 +26,13 @@ _READ_AS = {str(each): str(each) for each in (types.BOOLEAN, types.BIGINT, types
 _READ_AS |= {name: name for name in ("tinyint", "smallint", "int")}
 _DOUBLE = "double"
 _OPTIONS = {"allowSingleQuotes": "false"}
-#: a number of more digits than a double holds for certain, and one that may be too small or too large for it.
+#: a number of more digits than a double holds for certain, and one that may be too small or too large for it; and what
+#: lines with such a number have, which is found sooner.
 _LONG = r"(?=[0-9.]{17})[0-9]+\.|[0-9]{16,}[eE]|[:,\[ ]-?[0-9][0-9.]*[eE][+-]?[0-9]{3}"
+_MAY_BE_LONG = r"[0-9.]{16}|[eE][+-]?[0-9]{3}"
 _LARGEST = 1e15
+#: names with a value.
+_NAMES = r'"(?<!\\"):(?! ?null)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,13 @@ class _Key:
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a writer sets its lines: the order of ``keys``, what stands between them, whether a field without a value is
-    left out, and whether a whole number in a column of fractions has no point."""
+    left out, and whether a whole number in a column of fractions has no point (``None``: each line tells)."""
 
     keys: tuple[str, ...]
     comma: str
     colon: str
     leaves_out: bool
-    bare: bool
+    bare: bool | None
 
 
 def frame(
@@ -88,74 +92,78 @@ def frame(
 
 
 def _whole(keys: Sequence[_Key]) -> Expression:
-    """Each text is wholly in its column, and is text."""
-    return all_of([is_whole(key.value, F.col(f"v{at}"), key.type) for at, key in enumerate(keys) if key.is_text])
+    """Each text is wholly in its column, and all of them are text: the line holds no character that stands for other
+    bytes."""
+    typed = [(at, key) for at, key in enumerate(keys) if key.is_text and key.type != types.STRING]
+    whole = [is_whole(key.value, F.col(f"v{at}"), key.type) for at, key in typed]
+    return all_of([*whole, ~F.contains(F.col("value"), F.lit(REPLACEMENT))])
 
 
 def _written(keys: Sequence[_Key], sample: str, converter: Converter) -> Expression:
     """Whether the values are all that the line holds."""
     counted = F.coalesce(_counted(keys, converter), F.lit(False))
-    styles = style_of(sample, {key.name: key.type for key in keys})
-    if not styles:
+    style = style_of(sample, {key.name: key.type for key in keys})
+    if style is None:
         return counted
-    first, *others = [F.coalesce(_line(keys, style) == F.col("value"), F.lit(False)) for style in styles]
-    found = F.when(first, True)  # not ``|``: Spark would work out parts of the others for each line
-    for other in others:
-        found = found.when(other, True)
-    return found.otherwise(counted)
+    # not ``|``: Spark would work out parts of the other for each line
+    return F.when(F.coalesce(_line(keys, style) == F.col("value"), F.lit(False)), True).otherwise(counted)
 
 
 # ---- written again
 
 
-def style_of(sample: str, known: dict[str, types.Type]) -> list[Style]:
-    """The ways to write that fit a first line; none where the line has names that are not ``known``."""
+def style_of(sample: str, known: dict[str, types.Type]) -> Style | None:
+    """The way to write that fits a first line; none where the line has names that are not ``known``."""
     try:
         pairs = json.loads(sample, object_pairs_hook=list)
     except (ValueError, RecursionError):
-        return []
+        return None
     if not sample.startswith("{") or not pairs or any(name not in known for name, _ in pairs):
-        return []
+        return None
     keys = tuple(name for name, _ in pairs)
     if len(set(keys)) < len(keys):
-        return []
+        return None
     colon = ": " if sample.startswith(f"{{{_quoted(keys[0])}: ") else ":"
     comma = ", " if len(keys) < 2 or f", {_quoted(keys[1])}{colon}" in sample else ","
     leaves_out = len(keys) < len(known) and all(value is not None for _, value in pairs)
     whole = [
         value for name, value in pairs if str(known[name]) == _DOUBLE and value is not None and value == int(value)
     ]
-    bare = [isinstance(value, int) for value in whole]
-    fractions = any(str(kind) == _DOUBLE for kind in known.values())
-    ways = bare[:1] or ([False, True] if fractions else [False])
-    return [Style(keys, comma, colon, leaves_out, way) for way in ways]
+    bare = isinstance(whole[0], int) if whole else None
+    return Style(keys, comma, colon, leaves_out, bare)
 
 
 def _line(keys: Sequence[_Key], style: Style) -> Expression:
     by_name = {key.name: key for key in keys}
-    fields = [(F.lit(f"{_quoted(name)}{style.colon}"), by_name[name]) for name in style.keys]
-    if style.leaves_out:
-        parts = [F.concat(name, _value(key, style)) for name, key in fields]
-        line = F.concat(F.lit("{"), F.concat_ws(style.comma, *parts), F.lit("}"))
-    else:
-        pieces = [F.lit("{")]
-        for at, (name, key) in enumerate(fields):
-            pieces += [F.lit(style.comma)] * bool(at) + [name, F.coalesce(_value(key, style), F.lit("null"))]
-        line = F.concat(*pieces, F.lit("}"))
+    pieces = []
+    for at, name in enumerate(style.keys):
+        pieces += _field(by_name[name], f"{style.comma if at else '{'}{_quoted(name)}{style.colon}", style)
+    line = F.concat(*pieces, F.lit("}"))
     others = [key.value.isNull() for key in keys if key.name not in style.keys]
     return F.when(all_of(others), line) if others else line
 
 
-def _value(key: _Key, style: Style) -> Expression:
-    """The value as JSON has it; null for none."""
+def _field(key: _Key, start: str, style: Style) -> list[Expression]:
+    """What stands in the line for a key, behind ``start``. In pieces: each of them is copied once."""
+    none = "" if style.leaves_out else f"{start}null"
+
+    def unless_null(text: str, otherwise: str) -> Expression:
+        return F.when(key.value.isNotNull(), F.lit(text)).otherwise(F.lit(otherwise))
+
     if key.is_text:
-        return F.concat(F.lit('"'), key.value, F.lit('"'))
-    if str(key.type) == _DOUBLE and style.bare:
-        whole = key.value.cast("bigint")
-        return F.when((whole == key.value) & (F.abs(key.value) < _LARGEST), whole.cast("string")).otherwise(
-            key.value.cast("string")
-        )
-    return key.value.cast("string")
+        return [unless_null(f'{start}"', none), F.coalesce(key.value, F.lit("")), unless_null('"', "")]
+    return [unless_null(start, none), F.coalesce(_token(key, style), F.lit(""))]
+
+
+def _token(key: _Key, style: Style) -> Expression:
+    """A value that is no text as JSON has it; null for none."""
+    if str(key.type) != _DOUBLE or style.bare is False:
+        return key.value.cast("string")
+    whole = key.value.cast("bigint")
+    bare = (whole == key.value) & (F.abs(key.value) < _LARGEST)
+    if style.bare is None:
+        bare &= ~F.contains(F.col("value"), F.lit(".0"))
+    return F.when(bare, whole.cast("string")).otherwise(key.value.cast("string"))
 
 
 def _quoted(name: str) -> str:
@@ -173,26 +181,21 @@ def _counted(keys: Sequence[_Key], converter: Converter) -> Expression:
     out, and no space stands between a quote and its colon. Too many make a line uncertain, and nothing worse.
     """
     line = F.col("value")
-    escaped = F.lit('\\":')
-    bare = F.when(F.contains(line, escaped), F.replace(line, escaped, F.lit(""))).otherwise(line)
-    size = F.octet_length(bare)
-
-    def bytes_of(text: str) -> Expression:
-        return size - F.octet_length(F.replace(bare, F.lit(text), F.lit("")))
-
     given = total([key.value.isNotNull().cast("int") for key in keys])
-    # 2, 6 and 7 bytes each, over their common multiple
-    names = bytes_of('":') * 21 - bytes_of('":null') * 7 - bytes_of('": null') * 6
     end = converter.end
+    fractions = any(str(key.type) == _DOUBLE for key in keys)
     spaced = F.contains(line, F.lit('" ')) | F.contains(line, F.lit('"\t'))
     checks = [
         F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}")),
         ~F.contains(line, F.lit('\\\\":')),
-        names == given * 42,
+        F.regexp_count(line, F.lit(_NAMES)) == given,
         F.when(spaced, ~line.rlike(r'"[ \t]+:')).otherwise(True),
         ~any_of([came_through_a_double(line, key.name, key.value, key.type) for key in keys if key.is_text]),
         *(F.coalesce(F.abs(key.value) < _LARGEST, F.lit(True)) for key in keys if str(key.type) == _DOUBLE),
-        *([~line.rlike(_LONG)] if any(str(key.type) == _DOUBLE for key in keys) else []),
-        F.from_json(F.concat(F.lit('{"r":'), line, F.lit(f',"{end}":1}}')), f"`{end}` int", _OPTIONS)[end] == 1,
+        *([~F.when(line.rlike(_MAY_BE_LONG), line.rlike(_LONG)).otherwise(False)] if fractions else []),
+        # what is closed once, at its end, has nothing behind it; where a text holds a brace, the parser has to look
+        F.when(F.octet_length(F.substring_index(line, "}", 1)) == F.octet_length(line) - 1, True).otherwise(
+            F.from_json(F.concat(F.lit('{"r":'), line, F.lit(f',"{end}":1}}')), f"`{end}` int", _OPTIONS)[end] == 1
+        ),
     ]
     return all_of(checks)
