@@ -9,7 +9,7 @@ export VENV
 BOOTSTRAP := python=$$(sh tools/find-python) && "$$python" -m tools.bootstrap
 PYTEST := $(PY) -m pytest
 FAST := not spark and not cloud and not browser and not processes and not slow
-REST := (spark or cloud or browser or processes) and not slow
+REST := (spark or cloud or browser or processes) and not slow and not chaos
 # tests with servers, $(1): two halves that take about as long, at the same time and each with servers of its own
 HALVES = $(PY) -m tools.side_by_side \
 	"engine: $(PYTEST) -o cache_dir=.pytest_cache/engine -m '$(1)' tests/engine tests/corpus" \
@@ -40,6 +40,7 @@ test-setup: ## set up what the tests need: packages, Spark, Chromium, PostgreSQL
 test: test-setup check ## everything on the embedded Spark, each behaviour once
 	$(PYTEST) -m "$(FAST)"
 	$(call HALVES,$(REST))
+	$(PYTEST) -m chaos
 
 .PHONY: test-fast
 test-fast: ## only the tests that start no server
@@ -50,8 +51,9 @@ test-all: test-setup check ## make test, the long tests, PostgreSQL under everyt
 	@$(BOOTSTRAP) spark-test
 	$(PYTEST) -m "$(FAST)"
 	AUTOLOADER_TEST_DATABASE=postgres $(PYTEST) -m "$(FAST)"
-	AUTOLOADER_TEST_SPARK=3.5.7 $(call HALVES,spark and not browser)
-	$(call HALVES,spark or cloud or browser or processes or slow)
+	AUTOLOADER_TEST_SPARK=3.5.7 $(call HALVES,spark and not browser and not chaos)
+	$(call HALVES,(spark or cloud or browser or processes or slow) and not chaos)
+	$(PYTEST) -m chaos
 
 .PHONY: check
 check: lint types floors django-check ## all that reads the code without running it

@@ -26,7 +26,7 @@ from tests.chaos.tables import Tables
 
 LOOK_SECONDS = 0.1
 #: all runs of a round have to have ended after this.
-ROUND_SECONDS = 150.0
+ROUND_SECONDS = 240.0
 _OVER = object()
 
 

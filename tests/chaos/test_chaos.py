@@ -14,14 +14,16 @@ from autoloader.lib.processes import dying_with_parent
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 10
 SEED = 253
-LIMIT_SECONDS = 420
+#: on a machine that is busy with other things; else a third of it.
+LIMIT_SECONDS = 900
 
 
 @pytest.mark.spark
 @pytest.mark.cloud
 @pytest.mark.postgres
 @pytest.mark.processes
-@pytest.mark.timeout(480)
+@pytest.mark.chaos
+@pytest.mark.timeout(LIMIT_SECONDS + 60)
 def test_nothing_that_is_killed_loses_or_doubles_a_row() -> None:
     command = [sys.executable, "-m", "tests.chaos", "--kills", str(KILLS), "--seed", str(SEED)]
     with subprocess.Popen(
