@@ -92,6 +92,15 @@ bench: setup ## what is fast, as ratios against what one would write by hand
 	$(PY) -m benchmarks.known_files
 	$(PY) -m benchmarks.previews
 
+.PHONY: bench-memory
+bench-memory: setup ## what a run of FILES=100000 new files takes of a worker's memory
+	$(PY) -m benchmarks.many_files $(if $(FILES),--files $(FILES)) --keep
+
+.PHONY: soak
+soak: setup ## fifty feeds: memory of each process over time, and proof that nothing was lost (MINUTES=30)
+	@$(BOOTSTRAP) s3-server
+	$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),30) --keep
+
 .PHONY: chaos
 chaos: test-setup ## kill everything at random and at named points, compare each row (KILLS=10 SEED=a new one)
 	$(PY) -m tests.chaos --kills $(or $(KILLS),10) $(if $(SEED),--seed $(SEED))

@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import by_hand
 from benchmarks.s3_server import FastS3
 from benchmarks.site import Site
+from clusters.embedded import EmbeddedServer, start_server
 
 BUCKET = "bench"
 
@@ -21,15 +22,19 @@ BUCKET = "bench"
 @dataclass(frozen=True)
 class Servers:
     folder: Path
-    spark_url: str
+    spark: EmbeddedServer
     storage: FastS3
     site: Site
 
+    @property
+    def spark_url(self) -> str:
+        return self.spark.url
+
 
 @contextmanager
-def started() -> Iterator[Servers]:
-    """Spark, S3 and an installation, with their data in a temporary folder; stopped in the end."""
-    from clusters.embedded import start_server
+def started(**variables: str) -> Iterator[Servers]:
+    """Spark, S3 and an installation (with these variables in its environment), their data in a temporary folder;
+    stopped in the end."""
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoloader-bench-")))
@@ -37,9 +42,9 @@ def started() -> Iterator[Servers]:
         stack.callback(spark.stop)
         storage = FastS3(folder / "s3")
         stack.callback(storage.stop)
-        site = Site(folder / "site", spark.url)
+        site = Site(folder / "site", spark.url, **variables)
         stack.callback(site.stop)
-        yield Servers(folder, spark.url, storage, site)
+        yield Servers(folder, spark, storage, site)
 
 
 class Contest:

@@ -36,20 +36,28 @@ class Report:
         for line in self.lines:
             seconds = "" if line.seconds is None else f"{line.seconds:.2f} s"
             rows.append(f"{line.what:{wide}}  {seconds:>9}  {line.told:>9}  {line.must:>7}  {line.aim:>7}".rstrip())
-        load = f"load average {os.getloadavg()[1]:.1f} at the end"
-        machine = f"{os.cpu_count()} cores ({load}), Python {platform.python_version()}, median of {self.rounds}"
-        return "\n".join([machine, "", *rows, "", self.words]).rstrip() + "\n"
+        return "\n".join([f"{machine()}, median of {self.rounds}", "", *rows, "", self.words]).rstrip() + "\n"
 
     def finish(self, *, keep: bool, name: str = "") -> None:
         """Prints it; with ``keep`` also writes ``benchmarks/results/<date>-<commit>[-<name>].txt``."""
         text = self.text()
         print(text, end="")
         if keep:
-            RESULTS.mkdir(exist_ok=True)
-            parts = [f"{datetime.now(UTC):%Y-%m-%d}", _commit(), *([name] if name else [])]
-            path = RESULTS / f"{'-'.join(parts)}.txt"
-            path.write_text(text, encoding="utf-8")
-            print(f"kept as {path.relative_to(RESULTS.parent.parent)}")
+            kept(text, name)
+
+
+def kept(text: str, name: str = "") -> None:
+    """Writes ``benchmarks/results/<date>-<commit>[-<name>].txt``, and says so."""
+    RESULTS.mkdir(exist_ok=True)
+    parts = [f"{datetime.now(UTC):%Y-%m-%d}", _commit(), *([name] if name else [])]
+    path = RESULTS / f"{'-'.join(parts)}.txt"
+    path.write_text(text, encoding="utf-8")
+    print(f"kept as {path.relative_to(RESULTS.parent.parent)}")
+
+
+def machine() -> str:
+    load = f"load average {os.getloadavg()[1]:.1f} at the end"
+    return f"{os.cpu_count()} cores ({load}), Python {platform.python_version()}"
 
 
 def ratio(medians: Mapping[str, float], one: str, other: str) -> str:
