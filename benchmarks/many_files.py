@@ -23,7 +23,7 @@ FILES, PER_BATCH = 100_000, 10_000
 MUST_MB, AIM_MB = 150, 60
 LOOK_SECONDS = 0.2
 #: what a phase says of how much is done, and to what.
-_FIGURES = re.compile(r"^batch \d+: |:? ?[\d,]+.*$")
+_FIGURES = re.compile(r"^batch \d+: |(?: of)?:? [\d,]+ .*$")
 
 
 @dataclass

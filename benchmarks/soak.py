@@ -21,7 +21,7 @@ import psutil
 from benchmarks.contest import BUCKET, Servers, started
 from benchmarks.memory import processes, resident
 from benchmarks.report import kept, machine
-from benchmarks.soak_feeds import Feed, feeds
+from benchmarks.soak_feeds import FEEDS, Feed, feeds
 from benchmarks.soak_figures import Figures, told
 
 WORKERS = 2
@@ -37,13 +37,13 @@ DRAIN_SECONDS = 900.0
 class Soak:
     """``feeds`` in the order in which they are served."""
 
-    def __init__(self, servers: Servers, say: Callable[[str], None]) -> None:
+    def __init__(self, servers: Servers, say: Callable[[str], None], count: int) -> None:
         self.servers, self.site = servers, servers.site
         self.say = say
         self.figures = Figures()
         self.client = servers.storage.client()
         self.client.create_bucket(Bucket=BUCKET)
-        self.feeds = feeds()
+        self.feeds = feeds(count)
         self.turns = deque(self.feeds)
         self.arrivals = itertools.cycle(self.feeds)
         self.processes: dict[str, psutil.Process] = {}
@@ -170,6 +170,7 @@ class Soak:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=30, help="from when each feed has made its table")
+    parser.add_argument("--feeds", type=int, default=FEEDS)
     parser.add_argument("--keep", action="store_true", help="write what is told below benchmarks/results/")
     options = parser.parse_args()
     lines: list[str] = []
@@ -179,7 +180,7 @@ def main() -> None:
         print(line, flush=True)
 
     with started(AUTOLOADER_WORKERS=str(WORKERS)) as servers:
-        soak = Soak(servers, say)
+        soak = Soak(servers, say, options.feeds)
         whole = _soaked(soak, options.minutes, say)
     if options.keep:
         kept("\n".join(lines) + "\n", "soak")

@@ -398,6 +398,12 @@ class SparkTableLoader(EvolvingTable):
         except Exception as error:
             if not is_missing_table(error.__cause__ if isinstance(error.__cause__, Exception) else error):
                 raise
+        self._forget(branch)
+
+    def _forget(self, branch: str) -> None:
+        """A slice is many batches, and each remembers all snapshots of the table."""
+        for remembered in (self._chains, self._batches, self._plans):
+            remembered.pop(branch, None)
 
 
 def _together(rows: Any, staged: Staged) -> Any:

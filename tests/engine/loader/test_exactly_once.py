@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from autoloader.lib.errors import AutoloaderError
 from clusters.embedded import EmbeddedServer
 from ingestions.engine.ledger import Entry
 from ingestions.engine.loader.base import LostRace, UnknownOutcome
+from ingestions.engine.loader.snapshots import History
 from tests.engine.loader.feed import Feed, new_session
 
 pytestmark = pytest.mark.spark
@@ -39,6 +41,19 @@ def ids(orders: Feed) -> list[Any]:
 def refs(orders: Feed) -> set[str]:
     orders.spark.sql(f"REFRESH TABLE {orders.loader.table}")
     return {row["name"] for row in orders.spark.sql(f"SELECT name FROM {orders.loader.table}.refs").collect()}
+
+
+def test_a_loader_remembers_no_more_snapshots_after_many_batches_than_after_one(orders: Feed) -> None:
+    def remembered() -> int:
+        gc.collect()
+        return sum(isinstance(each, History) for each in gc.get_objects())
+
+    before = remembered()
+    for number in range(3):
+        loaded = orders.load(file(orders, f"{number}.csv"))
+        assert remembered() > before  # the batch in hand
+        orders.loader.drop_branch(loaded.attempt.branch)
+        assert remembered() <= before
 
 
 def test_of_two_attempts_at_one_batch_one_gets_through(orders: Feed) -> None:
