@@ -139,8 +139,9 @@ class Feed:
 
 
 def feeds(count: int = FEEDS) -> list[Feed]:
-    """All pairs of mode and format in turn, again where there are fewer than ``count``."""
-    pairs = [(mode, kind) for mode, kinds in MODES.items() for kind in kinds]
+    """All pairs of mode and format in turn, again where there are fewer than ``count``; the first few are of all
+    modes."""
+    pairs = [(mode, kind) for kind in (*KINDS, "txt") for mode, kinds in MODES.items() if kind in kinds]
     taken = itertools.islice(itertools.cycle(pairs), count)
     return [Feed(f"{mode}_{kind.replace('.', '_')}_{at:02d}", kind, mode) for at, (mode, kind) in enumerate(taken, 1)]
 
