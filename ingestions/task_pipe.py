@@ -87,8 +87,8 @@ class HardyQueue(_Queue):
         self._rlock, self._wlock = MortalLock(), MortalLock()
 
     def qsize(self) -> int:
-        """1 where there is anything in it."""
-        return int(not self.empty())
+        """1 where there is anything in it; nothing in one that is closed: a sentinel still asks while it stops."""
+        return 0 if self._reader.closed else int(not self.empty())
 
     def is_waited_for(self) -> bool:
         """Whether a process waits for a task, and none is on its way to it."""

@@ -96,3 +96,10 @@ def test_a_task_is_taken_off_the_queue_only_for_a_process_that_waits() -> None:
     finally:
         waiting.kill()
         waiting.join()
+
+
+def test_a_closed_queue_has_nothing_in_it() -> None:
+    """A worker that stops asks for the size once more; if that fails, the batches in hand are not handed over."""
+    queue = HardyQueue()
+    queue.close()
+    assert queue.qsize() == 0
