@@ -92,8 +92,8 @@ def frame(
 
 
 def _whole(keys: Sequence[_Key]) -> Expression:
-    """Each text is wholly in its column, and all of them are text: the line holds no character that stands for other
-    bytes."""
+    """Each text is wholly in its column, and all of them are text: the line holds no character that may stand for other
+    bytes. (What the parser itself put in the place of bytes is in the values only: no such line is written again.)"""
     typed = [(at, key) for at, key in enumerate(keys) if key.is_text and key.type != types.STRING]
     whole = [is_whole(key.value, F.col(f"v{at}"), key.type) for at, key in typed]
     return all_of([*whole, ~F.contains(F.col("value"), F.lit(REPLACEMENT))])
@@ -185,16 +185,19 @@ def _counted(keys: Sequence[_Key], converter: Converter) -> Expression:
     end = converter.end
     fractions = any(str(key.type) == _DOUBLE for key in keys)
     spaced = F.contains(line, F.lit('" ')) | F.contains(line, F.lit('"\t'))
+    # what has values was parsed, and what is closed once, at its end, has nothing behind it; else the parser has to look
+    closed_once = (given > 0) & (F.octet_length(F.substring_index(line, "}", 1)) == F.octet_length(line) - 1)
     checks = [
         F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}")),
         ~F.contains(line, F.lit('\\\\":')),
         F.regexp_count(line, F.lit(_NAMES)) == given,
         F.when(spaced, ~line.rlike(r'"[ \t]+:')).otherwise(True),
         ~any_of([came_through_a_double(line, key.name, key.value, key.type) for key in keys if key.is_text]),
+        # the line is bytes as they were; of those that are no UTF-8 the parser has made other characters
+        *(is_whole(key.value, key.value, types.STRING) for key in keys if key.is_text),
         *(F.coalesce(F.abs(key.value) < _LARGEST, F.lit(True)) for key in keys if str(key.type) == _DOUBLE),
         *([~F.when(line.rlike(_MAY_BE_LONG), line.rlike(_LONG)).otherwise(False)] if fractions else []),
-        # what is closed once, at its end, has nothing behind it; where a text holds a brace, the parser has to look
-        F.when(F.octet_length(F.substring_index(line, "}", 1)) == F.octet_length(line) - 1, True).otherwise(
+        F.when(closed_once, True).otherwise(
             F.from_json(F.concat(F.lit('{"r":'), line, F.lit(f',"{end}":1}}')), f"`{end}` int", _OPTIONS)[end] == 1
         ),
     ]

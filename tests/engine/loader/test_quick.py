@@ -94,7 +94,8 @@ def lines(bodies: list[str]) -> list[str]:
 
 
 def looked_at(feed: Feed, entry: Entry) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
-    """``n`` → the row by a quick look and by a careful one. Rows whose number is lost are left out."""
+    """``n`` → the row by a quick look and by a careful one. Rows whose number is lost are left out; they are not
+    certain."""
     quickly, _ = feed.loader.frame([entry], "b", careful=frozenset())
     feed.loader.texts.trusted.add(entry.file.address)
     carefully, _ = feed.loader.frame([entry], "b")
@@ -102,6 +103,7 @@ def looked_at(feed: Feed, entry: Entry) -> dict[int, tuple[dict[str, Any], dict[
 
     def rows(df: Any) -> dict[int, dict[str, Any]]:
         found = [row.asDict() for row in df.drop(*ours).collect()]
+        assert all(row[RESCUED_DATA] for row in found if row["n"] is None)
         return {row["n"]: row for row in found if row["n"] is not None}
 
     one, other = rows(quickly), rows(carefully)
@@ -134,6 +136,31 @@ def test_json_that_is_plain_is_certain_and_nothing_else_is(feed: NewFeed, sample
     pairs = looked_at(quickly, entry)
     expected = set(range(len(first) + len(PLAIN)))
     assert agree(pairs) == expected, [lines([*first, *PLAIN, *NOT_PLAIN])[n] for n in agree(pairs) ^ expected]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("sample", ["", PLAIN[0]])
+@pytest.mark.parametrize("body", ["not json", "'n': 1", "n: 1", "1", '"a"', "[1, 2]", ",", '"n": 1,'])
+def test_a_line_that_is_no_record_is_never_certain(feed: NewFeed, sample: str, body: str) -> None:
+    """It has no name that could be counted, and no value: as many of the one as of the other."""
+    quickly = by_hand(feed, "json")
+    first = [f'{{"n": 1, {sample}}}'] if sample else ["{}"]
+    entry = quickly.sniffed("a.json", "".join(f"{line}\n" for line in [*first, f"{{{body}}}"]))
+    looked, _ = quickly.loader.frame([entry], "b", careful=frozenset())
+    assert [row[RESCUED_DATA] is None for row in looked.collect()] == [True, False]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "bad", [b'"s": "\xe9"', b'"s": "\xe9\\u00e9"', b'"i": 1, "z": "a\xff"', b'"t\xe9": "1"', b'"t": "\xe9"']
+)
+def test_a_line_with_bytes_that_are_no_text_is_never_certain(feed: NewFeed, bad: bytes) -> None:
+    quickly = by_hand(feed, "json")
+    shape = quickly.sniffed("first.json", '{"n": 1, "s": "a"}\n').shape  # as of a file whose first bytes are text
+    (quickly.folder / "a.json").write_bytes(b'{"n": 1, ' + bad + b'}\n{"n": 2, "s": "\xc3\xa9"}\n')
+    entry = quickly.entry("a.json", shape)
+    looked, _ = quickly.loader.frame([entry], "b", careful=frozenset())
+    assert [row[RESCUED_DATA] is None for row in looked.collect()] == [False, True]
 
 
 KEYS = st.sampled_from(["i", "d", "m", "t", "day", "b", "s", "z", "S", "u", "a:b", 'q"', "e\\"])
