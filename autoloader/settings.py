@@ -218,6 +218,15 @@ SLICE_SECONDS = env.int("AUTOLOADER_SLICE_SECONDS", default=60)
 #: a worker that is asked to stop has this long for the batch in hand; then the batch is interrupted and handed over.
 STOP_SECONDS = env.float("AUTOLOADER_STOP_SECONDS", default=30)
 
+# Schedules.
+#: a fire that is later than this was missed: no scheduler ran. What becomes of it is the schedule's misfire rule.
+MISFIRE_SECONDS = env.float("AUTOLOADER_MISFIRE_SECONDS", default=60)
+#: a run that nobody watches and that failed by what may pass is tried again after so many minutes, once for each.
+RETRY_MINUTES: list[float] = env.list("AUTOLOADER_RETRY_MINUTES", cast=float, default=[1, 5, 15])
+#: runs that are worked on at the same time at most, in all and of one owner; 0: no bound.
+RUNS_AT_ONCE = env.int("AUTOLOADER_RUNS_AT_ONCE", default=0)
+RUNS_AT_ONCE_PER_OWNER = env.int("AUTOLOADER_RUNS_AT_ONCE_PER_OWNER", default=0)
+
 # Clusters.
 SPARK_CONNECT_DEFAULT_PORT = env.int("SPARK_CONNECT_DEFAULT_PORT", default=15002)
 SPARK_SESSION_POOL_SIZE = env.int("SPARK_SESSION_POOL_SIZE", default=10)

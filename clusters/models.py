@@ -36,6 +36,9 @@ class Cluster(models.Model):
     price_storage_gb_month = models.FloatField("price of a GB of storage a month")
     currency = models.CharField(max_length=3, default="USD")
     default_catalog = models.CharField(max_length=255, blank=True)
+    max_runs = models.PositiveIntegerField(
+        "runs at once", null=True, blank=True, help_text="at most so many work on it at the same time; empty: no bound"
+    )
     is_embedded = models.BooleanField(default=False)
     #: outcome of the last connection test, as REST answers it.
     last_test = models.JSONField(null=True, blank=True)

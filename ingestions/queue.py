@@ -11,7 +11,10 @@ import time
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+from django_q.models import OrmQ
 
 from autoloader.lib.database import AWAY, database_away
 
@@ -40,3 +43,20 @@ class PatientBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     def _away(self, error: Exception) -> None:
         logger.warning("the queue is away", extra={"reason": database_away(error).message})
         connection.close()
+
+
+class Gathering(ORM):  # type: ignore[misc]
+    """Takes many tasks and puts them into the queue together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._packed: list[str] = []
+
+    def enqueue(self, task: str) -> int:
+        self._packed.append(task)
+        return 0
+
+    def put(self) -> None:
+        key, now = self.list_key or Conf.CLUSTER_NAME, timezone.now()
+        OrmQ.objects.bulk_create(OrmQ(key=key, payload=packed, lock=now) for packed in self._packed)
+        self._packed = []

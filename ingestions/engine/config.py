@@ -189,9 +189,14 @@ class Backfill(Part):
 
 class Schedule(Part):
     frequency: Literal["continuous", "hourly", "daily", "weekly", "custom"] | None = None
+    #: of the day; of an hourly schedule its minutes count. Midnight where it is not said.
     time: str | None = None
+    #: of a weekly schedule; monday where it is not said.
+    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None = None
     timezone: str = "UTC"
     cron_expression: str | None = None
+    #: each ingestion starts up to so many seconds late, always as late, so that not all start at once.
+    jitter_seconds: int = Field(0, ge=0, le=86_400)
     poll_seconds: int = Field(5, ge=1, le=7 * 86_400)
     start: Literal["all", "new_only", "from_date"] = "all"
     backfill: Backfill = Field(default_factory=Backfill)

@@ -1,6 +1,6 @@
 from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
-from ingestions.models.ops import Heartbeat
+from ingestions.models.ops import Heartbeat, LimitLock
 from ingestions.models.run import Attempt, Batch, Run, RunError
 from ingestions.models.schema import SchemaChange, SchemaVersion
 
@@ -11,6 +11,7 @@ __all__ = [
     "Heartbeat",
     "Ingestion",
     "LedgerEntry",
+    "LimitLock",
     "Run",
     "RunError",
     "SchemaChange",

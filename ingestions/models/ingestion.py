@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from autoloader.lib.fields import EncryptedJSONField
 from clusters.models import Cluster
@@ -49,6 +51,13 @@ class IngestionQuerySet(models.QuerySet["Ingestion"]):
     def visible_to(self, user: Any) -> IngestionQuerySet:
         return self if user.is_superuser else self.filter(owner=user)
 
+    def active(self) -> IngestionQuerySet:
+        return self.filter(status=Ingestion.Status.ACTIVE)
+
+    def due(self, now: datetime) -> IngestionQuerySet:
+        """Those whose schedule wants a run by now, the one that has waited longest first."""
+        return self.active().filter(next_run_at__lte=now).order_by("next_run_at", "pk")
+
 
 class Ingestion(models.Model):
     class Status(models.TextChoices):
@@ -84,7 +93,15 @@ class Ingestion(models.Model):
     monthly_cost_version = models.PositiveIntegerField(null=True, blank=True)
     changes_pending = models.PositiveIntegerField(default=0)
     last_polled_at = models.DateTimeField(null=True, blank=True)
+    #: when its schedule fires next; only an active one has it. A fire is claimed by moving it on.
     next_run_at = models.DateTimeField(null=True, blank=True)
+    #: when that was reckoned: an instant to come means that the clock was set back since.
+    next_run_set_at = models.DateTimeField(null=True, blank=True)
+    #: a fire that waits for the run in hand to end (overlap ``queue``).
+    behind_for = models.DateTimeField(null=True, blank=True)
+    #: what became of the last fire that made no run, or a late one.
+    schedule_note = models.CharField(max_length=500, blank=True, default="")
+    schedule_noted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -92,7 +109,11 @@ class Ingestion(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["owner", "-created_at"], name="ingestion_by_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="ingestion_by_owner"),
+            models.Index(fields=["next_run_at", "id"], condition=Q(status="active"), name="ingestion_due"),
+            models.Index(fields=["behind_for"], condition=Q(behind_for__isnull=False), name="ingestion_behind"),
+        ]
 
     def __str__(self) -> str:
         return self.name

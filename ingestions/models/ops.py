@@ -24,3 +24,12 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.process}"
+
+
+class LimitLock(models.Model):
+    """Whoever counts the places under a limit holds its row meanwhile, so that two do not take the last one."""
+
+    scope = models.CharField(primary_key=True, max_length=80)
+
+    def __str__(self) -> str:
+        return self.scope

@@ -76,6 +76,14 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     scheduled_for = models.DateTimeField(null=True, blank=True)
+    priority = models.SmallIntegerField(default=0, help_text="of the runs in the queue the one with the highest first")
+    #: which retry it is that nobody asked for; 0 for any other run.
+    retry_number = models.PositiveSmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="it failed, and is tried again then by itself")
+    #: what a backfill is for, as :class:`ingestions.engine.backfill.Range` has it.
+    backfill = models.JSONField(null=True, blank=True)
+    #: since when it waits for a free place under a limit.
+    place_since = models.DateTimeField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=200, blank=True)
     #: the configuration it runs with, frozen when it starts; no secret in it.
     config = models.JSONField(null=True, blank=True)
@@ -126,6 +134,12 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["ingestion", "-queued_at"], name="run_by_ingestion"),
             models.Index(fields=["status", "lease_expires_at"], name="run_by_lease"),
+            models.Index(fields=["retry_at"], condition=Q(retry_at__isnull=False), name="run_to_retry"),
+            models.Index(
+                fields=["-priority", "enqueued_at"],
+                condition=Q(status__in=["queued", "running"]),
+                name="run_by_priority",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

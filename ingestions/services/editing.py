@@ -23,6 +23,8 @@ from ingestions.services.history import edit_record, edits_since
 from ingestions.services.ingestions import credential_keep, credential_parts
 from ingestions.services.lifecycle import Step, locked, own_credentials, step_to
 from ingestions.services.merging import changed, merged, value_at
+from ingestions.services.runs import priority_of, retries_give_up
+from ingestions.services.schedules import plan_of_edit
 
 #: what an answer shows beside the configuration: passed over, so that an answer can be sent back as it is.
 ANSWERED = frozenset(
@@ -179,15 +181,20 @@ def _keep(
     if step is not None:
         values |= {"status": step.to, "status_reason": ""}
         told += (step.effect,)
+        if step.to != Ingestion.Status.ACTIVE:
+            retries_give_up(ingestions=[row])
+    values |= plan_of_edit(row, config, step.to if step is not None else row.status)
     version = row.config_version
     if not Ingestion.objects.filter(pk=row.pk, config_version=version).update(**values):
         raise StaleEdit(locked(row), version)
+    edited = Ingestion.objects.get(pk=row.pk)
+    Run.objects.filter(ingestion=row, status=Run.Status.QUEUED).update(priority=priority_of(edited))
     before = row.credential
     if before is not None and before.inline and values["credential"] != before:
         before.delete()
     names = [*fields, *(["source.credentials"] if credentials else []), *(["status"] if step else [])]
     edit_record(ingestion=row, user=user, fields=names, version=version + 1)
-    return Edited(Ingestion.objects.get(pk=row.pk), checked.warnings, told)
+    return Edited(edited, checked.warnings, told)
 
 
 def _refuse_in_a_refresh(row: Ingestion, fields: list[str], config: IngestionConfig) -> None:

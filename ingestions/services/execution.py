@@ -33,8 +33,10 @@ from ingestions.services import breakers
 from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
+from ingestions.services.places import places_offer
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
-from ingestions.services.runs import run_enqueue, run_put_back
+from ingestions.services.retries import retry_at
+from ingestions.services.runs import next_in_queue, run_enqueue, run_put_back
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
 
@@ -45,29 +47,45 @@ MAX_TRANSIENT_FAILURES = 8
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 60
 TURN_WAIT_SECONDS = 2
+#: runs that one task looks at, where others have them or there is no place for them.
+TRIES = 5
 
 
 class TurnTaken(TransientError):
     """Another of our ingestions is writing into the table; it is no failure to wait for it."""
 
 
-def run_work(*, run_id: str) -> None:
-    """One slice of the run. A no-op where it has ended, waits or is held by somebody else, and where the database is
-    away: then the run's lease runs out, and whoever takes it over looks how far it came."""
+def run_work(*, run_id: str) -> bool:
+    """One slice of the run. A no-op (``False``) where it has ended, waits, is held by somebody else or finds no place,
+    and where the database is away: then the run's lease runs out, and whoever takes it over looks how far it came."""
     try:
-        _work(run_id)
+        worked = _work(run_id)
+        if worked:
+            places_offer(timezone.now())
+        return worked
     except AWAY as error:
         logger.warning("the database is away", extra={"run_id": run_id, "reason": database_away(error).message})
         connection.close()
+        return True
 
 
-def _work(run_id: str) -> None:
+def run_work_next(*, run_id: str) -> None:
+    """One slice of the most urgent run that waits in the queue, for which this run's task stands as well as its own:
+    there are at least as many tasks as runs that wait. With no priorities it is this run's."""
+    tried: set[str] = set()
+    while len(tried) < TRIES and (chosen := next_in_queue(run_id=run_id, but=tried)) is not None:
+        if run_work(run_id=chosen):
+            return
+        tried.add(chosen)
+
+
+def _work(run_id: str) -> bool:
     if stop_requested():
         run_put_back(run_id=run_id)
-        return
+        return True
     run = claim(run_id=run_id)
     if run is None:
-        return
+        return False
     with log_context(run_id=str(run.pk), ingestion_id=str(run.ingestion_id)), LeaseKeeper(run):
         try:
             with CancelWatch(run) as watch:
@@ -94,6 +112,7 @@ def _work(run_id: str) -> None:
             _finish(run, Run.Status.FAILED, fault)
         else:
             _settle(run, outcome)
+    return True
 
 
 def run_to_end(*, run_id: str, timeout: float) -> Run:
@@ -249,7 +268,9 @@ def _finish(run: Run, status: Run.Status, error: AutoloaderError | None) -> None
         "error_hint": error.hint if error else "",
     }
     with transaction.atomic():
-        if not _mine(run).update(status=status, ended_at=timezone.now(), phase="", **told, **_FREE):
+        again = retry_at(run, error, timezone.now()) if status == Run.Status.FAILED else None
+        ended = {"status": status, "ended_at": timezone.now(), "phase": "", "retry_at": again}
+        if not _mine(run).update(**ended, **told, **_FREE):
             return
         if error is not None:
             RunError.objects.create(run=run, error_type=error.code, message=error.message, hint=error.hint)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from autoloader.lib.database import DatabaseFault
 from autoloader.lib.errors import LeaseLost
 from ingestions.models import Run, TableLease
 from ingestions.models.run import lease_over
+from ingestions.services.places import wait_for_place, wish
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,23 @@ def process_name() -> str:
 
 
 def claim(*, run_id: str) -> Run | None:
-    """Takes the run if nobody holds it; ``None`` where it has ended, waits, or is held. The row as claimed."""
+    """Takes the run if nobody holds it; ``None`` where it has ended, waits, is held, or has to wait for a place under a
+    limit. The row as claimed."""
     now = timezone.now()
+    wanted = wish(run_id)
+    if not wanted.is_bounded:
+        return _claim(run_id, now)
+    with transaction.atomic():
+        wanted.locked()
+        if not Run.objects.claimable(now).filter(pk=run_id).exists():
+            return None
+        if (full := wanted.refused(now)) is not None:
+            wait_for_place(run_id=run_id, full=full, now=now)
+            return None
+        return _claim(run_id, now)
+
+
+def _claim(run_id: str, now: datetime) -> Run | None:
     token = secrets.token_hex(16)
     claimed = (
         Run.objects.claimable(now)
@@ -49,6 +65,7 @@ def claim(*, run_id: str) -> Run | None:
             takeovers=F("takeovers") + Case(When(lease_expires_at=None, then=Value(0)), default=Value(1)),
             started_at=Coalesce(F("started_at"), now),
             resume_at=None,
+            place_since=None,
         )
     )
     if not claimed:

@@ -13,6 +13,8 @@ from autoloader.lib.errors import ConflictError, NotFoundError
 from ingestions.models import Credential, Ingestion
 from ingestions.services import configuration
 from ingestions.services.history import edit_record
+from ingestions.services.runs import retries_give_up
+from ingestions.services.schedules import planned
 
 Status = Ingestion.Status
 
@@ -107,8 +109,15 @@ def _take(ingestion: Ingestion, verb: str, user: Any) -> Ingestion:
             configuration.check(body=with_secrets(row), user=row.owner)
         version = row.config_version + 1
         Ingestion.objects.filter(pk=row.pk).update(
-            status=taken.to, status_reason="", config_version=F("config_version") + 1, updated_at=timezone.now()
+            status=taken.to,
+            status_reason="",
+            config_version=F("config_version") + 1,
+            updated_at=timezone.now(),
+            schedule_note="",
+            **planned(pk=row.pk, schedule=row.configuration().schedule, status=taken.to),
         )
+        if taken.to != Status.ACTIVE:
+            retries_give_up(ingestions=[row])
         edit_record(ingestion=row, user=user, fields=["status"], version=version)
         row.refresh_from_db()
     return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +16,10 @@ from autoloader.lib.errors import ConflictError
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run, TableLease
 from ingestions.models.run import RunQuerySet
+from ingestions.queue import Gathering
 
 TASK = "ingestions.tasks.work"
+WAITING = "waiting for a worker"
 
 
 class RunActive(ConflictError):
@@ -39,9 +42,11 @@ def run_start(
     idempotency_key: str = "",
     scheduled_for: datetime | None = None,
     retry_of: Run | None = None,
+    retry_number: int = 0,
+    backfill: dict[str, Any] | None = None,
 ) -> Run:
-    """Inserts the run and its task in one transaction. The same ``idempotency_key`` gives the same run again;
-    :class:`RunActive` (409) where another run is queued or running.
+    """Inserts the run and its task in one transaction; it takes the place of a retry that waits. The same
+    ``idempotency_key`` gives the same run again; :class:`RunActive` (409) where another run is queued or running.
     """
     if idempotency_key:
         earlier = Run.objects.filter(ingestion=ingestion, idempotency_key=idempotency_key).first()
@@ -56,8 +61,12 @@ def run_start(
                 idempotency_key=idempotency_key,
                 scheduled_for=scheduled_for,
                 retry_of=retry_of,
-                phase="waiting for a worker",
+                retry_number=retry_number,
+                backfill=backfill,
+                priority=priority_of(ingestion),
+                phase=WAITING,
             )
+            retries_give_up(ingestions=[ingestion])
             run_enqueue(run=run)
     except IntegrityError:
         same = Run.objects.filter(ingestion=ingestion, idempotency_key=idempotency_key).exclude(idempotency_key="")
@@ -68,6 +77,30 @@ def run_start(
             raise
         raise RunActive(ingestion, str(active.pk)) from None
     return run
+
+
+def runs_insert(*, runs: Sequence[Run], now: datetime) -> None:
+    """Many new runs and their tasks at once, the most urgent first. IntegrityError where one may not be; call it within
+    a transaction."""
+    if not runs:
+        return
+    for run in runs:
+        run.phase, run.enqueued_at, run.priority = WAITING, now, priority_of(run.ingestion)
+    Run.objects.bulk_create(runs)
+    retries_give_up(ingestions=[run.ingestion for run in runs])
+    gathering = Gathering()
+    for run in sorted(runs, key=lambda run: -run.priority):
+        async_task(TASK, str(run.pk), task_name=f"run-{run.pk}"[:100], save=False, broker=gathering)
+    gathering.put()
+
+
+def priority_of(ingestion: Ingestion) -> int:
+    return int(ingestion.config.get("limits", {}).get("priority", 0))
+
+
+def retries_give_up(*, ingestions: Sequence[Ingestion]) -> None:
+    """Retries that wait are not needed any more: a newer run looks at the same files, or a person wants none."""
+    Run.objects.filter(ingestion__in=ingestions).exclude(retry_at=None).update(retry_at=None)
 
 
 def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
@@ -111,6 +144,18 @@ def run_enqueue(*, run: Run) -> None:
     """Puts a task for the run into the queue: an id, nothing else. A second one does no harm."""
     Run.objects.filter(pk=run.pk).update(enqueued_at=timezone.now())
     async_task(TASK, str(run.pk), task_name=f"run-{run.pk}"[:100], save=False)
+
+
+def next_in_queue(*, run_id: str, but: Collection[str] = ()) -> str | None:
+    """Whose turn it is when a worker was given this run's task: a more urgent run that waits in the queue, else this
+    one, else (somebody else has it by now) whoever waits. ``None`` for nobody; ``but`` were looked at already."""
+    waiting = Run.objects.claimable(timezone.now()).filter(resume_at=None).exclude(enqueued_at=None)
+    mine = Run.objects.filter(pk=run_id).values_list("priority", flat=True).first()
+    ordered = waiting.exclude(pk__in=but).order_by("-priority", "enqueued_at", "pk").values_list("pk", "priority")
+    first = ordered.first()
+    if run_id not in but and (first is None or mine is None or first[1] <= mine):
+        return run_id
+    return str(first[0]) if first is not None else None
 
 
 def run_cancel(*, run: Run) -> Run:

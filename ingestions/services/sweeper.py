@@ -14,6 +14,7 @@ from autoloader.lib.logs import log_context
 from ingestions.models import Run
 from ingestions.models.run import lease_over, longest_wait, over
 from ingestions.services.breakers import runs_wake, to_enqueue
+from ingestions.services.places import places_offer
 from ingestions.services.runs import run_enqueue, runs_end_cancelled
 
 logger = logging.getLogger(__name__)
@@ -34,13 +35,14 @@ def sweep(*, now: datetime | None = None) -> int:
     if ended := runs_end_cancelled(now=now):
         logger.info("runs ended that were cancelled and that nobody worked on", extra={"runs": ended})
     runs_wake(now=now)
+    offered = places_offer(now)
     active = Run.objects.active()
-    due = to_enqueue(active.filter(over("resume_at", now, longest_wait())), now=now)
+    due = to_enqueue(active.filter(over("resume_at", now, longest_wait()), place_since=None), now=now)
     orphaned = active.filter(lease_over("lease_expires_at", now), over("enqueued_at", now - PATIENCE, SOUND))
     lost = active.filter(
         Q(enqueued_at=None) | over("enqueued_at", now - LOST_AFTER, SOUND), lease_expires_at=None, resume_at=None
     )
-    count = sum(_enqueue(run, "wait is over") for run in due)
+    count = offered + sum(_enqueue(run, "wait is over") for run in due)
     count += sum(_enqueue(run, "its worker is gone") for run in orphaned)
     candidates = list(lost)
     if candidates:

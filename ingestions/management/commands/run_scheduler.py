@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import connection
+from django.utils import timezone
 
 from autoloader.lib.database import DatabaseFault
-from ingestions.services.heartbeat import beat, forget_dead
-from ingestions.services.sweeper import sweep
+from ingestions.services.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
-
-BEAT_SECONDS = 10
 
 
 class Command(BaseCommand):
@@ -30,14 +27,10 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        beaten = 0.0
+        scheduler = Scheduler()
         while not stop.is_set():
             try:
-                if time.monotonic() - beaten >= BEAT_SECONDS or not beaten:
-                    beat(kind="scheduler")
-                    forget_dead()
-                    beaten = time.monotonic()
-                sweep()
+                scheduler.tick(timezone.now)
             except DatabaseFault as error:
                 logger.warning("the database is away", extra={"reason": str(error)})
                 connection.close()

@@ -1,0 +1,3 @@
+from tests.cast import cluster, owner
+
+__all__ = ["cluster", "owner"]
