@@ -29,6 +29,7 @@ FIELDS = frozenset(
         "price_dbu_hour",
         "price_storage_gb_month",
         "currency",
+        "max_runs",
     }
 )
 
@@ -148,6 +149,7 @@ def _apply(cluster: Cluster, values: Mapping[str, Any]) -> None:
     for name in FIELDS - {"token", "spark_connect_url"}:
         if values.get(name) is not None:
             setattr(cluster, name, values[name])
+    cluster.max_runs = cluster.max_runs or None
     _check(cluster)
 
 
@@ -157,6 +159,7 @@ def _check(cluster: Cluster) -> None:
         ("name", 0 < len(cluster.name) <= 200, "has 1 to 200 characters"),
         ("spark_connect_url", len(cluster.url) <= 1000, "has at most 1,000 characters"),
         ("workers", cluster.workers >= 1, "is at least 1"),
+        ("max_runs", (cluster.max_runs or 1) >= 1, "is at least 1, or 0 for no bound"),
         ("dbu_per_worker", cluster.dbu_per_worker >= 0, "is not negative"),
         ("price_dbu_hour", cluster.price_dbu_hour >= 0, "is not negative"),
         ("price_storage_gb_month", cluster.price_storage_gb_month >= 0, "is not negative"),

@@ -24,6 +24,7 @@ from ingestions.services import status
 #: fields that are the model's own; address and token are the service's to set.
 PLAIN = (
     "name", "workers", "dbu_per_worker", "price_dbu_hour", "price_storage_gb_month", "currency", "default_catalog",
+    "max_runs",
 )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ class ClusterForm(ModelForm[Cluster]):
     def values(self) -> dict[str, Any]:
         """As the service takes them."""
         given = {name: self.cleaned_data[name] for name in PLAIN if name in self.cleaned_data}
+        given["max_runs"] = given.get("max_runs") or 0
         if not self.instance.is_embedded:
             given["spark_connect_url"] = self.cleaned_data.get("spark_connect_url", "")
         return given | {"token": self.cleaned_data.get("new_token") or MASK}
@@ -69,7 +71,7 @@ class ClusterForm(ModelForm[Cluster]):
 @admin.register(Cluster)
 class ClusterAdmin(Console[Cluster]):
     form = ClusterForm
-    list_display = ("name", "state", "url_shown", "owner", "token_set", "ingestions", "last_test_at")
+    list_display = ("name", "state", "url_shown", "owner", "token_set", "max_runs", "ingestions", "last_test_at")
     list_filter = ("is_embedded",)
     search_fields = ("name", "url")
     list_select_related = ("owner", "breaker")

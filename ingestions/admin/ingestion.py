@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from ingestions.admin.base import Console, badge, each, link, listed, mono, pretty
 from ingestions.engine.ledger import State
 from ingestions.models import Credential, Ingestion, LedgerEntry, Run, SchemaVersion
-from ingestions.services import overview
+from ingestions.services import overview, schedules
 from ingestions.services.ingestions import ingestion_delete
 from ingestions.services.lifecycle import ingestion_activate, ingestion_pause, ingestion_resume
 from ingestions.services.runs import run_start
@@ -20,7 +20,18 @@ from ingestions.services.runs import run_start
 
 @admin.register(Ingestion)
 class IngestionAdmin(Console[Ingestion]):
-    list_display = ("name", "state", "owner_name", "source", "destination", "files", "rows", "failed", "created_at")
+    list_display = (
+        "name",
+        "state",
+        "owner_name",
+        "source",
+        "destination",
+        "files",
+        "rows",
+        "failed",
+        "next_run_at",
+        "created_at",
+    )
     list_filter = ("status", "cluster", ("owner", admin.RelatedOnlyFieldListFilter), "created_table")
     search_fields = ("name", "destination_key", "owner__username", "=id")
     search_help_text = "A part of the name, of the table or of the owner's name, or an id."
@@ -28,6 +39,7 @@ class IngestionAdmin(Console[Ingestion]):
     list_select_related = ("owner", "cluster")
     fields = (
         "id", "name", "state", "status_reason", "owner_name", "cluster_link", "destination", "config_shown",
+        "schedule_told", "next_run_at", "next_times", "schedule_note", "schedule_noted_at", "behind_for",
         "config_version", "created_table", "refresh_mode", "files", "rows", "failed", "runs", "created_at",
         "updated_at",
     )  # fmt: skip
@@ -84,6 +96,14 @@ class IngestionAdmin(Console[Ingestion]):
     @admin.display(description="runs")
     def runs(self, row: Ingestion) -> SafeString:
         return listed(Run, "all its runs", ingestion__id__exact=row.pk)
+
+    @admin.display(description="schedule")
+    def schedule_told(self, row: Ingestion) -> str:
+        return schedules.told(row)
+
+    @admin.display(description="next times")
+    def next_times(self, row: Ingestion) -> str:
+        return "; ".join(schedules.next_times_told(row)) or "none: nothing starts it by itself"
 
     @admin.display(description="configuration")
     def config_shown(self, row: Ingestion) -> SafeString:

@@ -22,12 +22,13 @@ class RunAdmin(Console[Run]):
     date_hierarchy = "queued_at"
     list_select_related = ("ingestion", "requested_by")
     fields = (
-        "id", "ingestion_link", "state", "trigger", "retry_of", "requested_by", "phase", "hint", "error_code",
+        "id", "ingestion_link", "state", "trigger", "scheduled_for", "priority", "retry_of", "retry_number", "retry_at",
+        "backfill", "requested_by", "phase", "hint", "error_code",
         "error_message",
         "error_hint", "queued_at", "started_at", "discovered_at", "ended_at", "cancel_requested_at", "files", "failed",
         "files_skipped", "rows_done", "rows_rescued", "rows_quarantined", "rows_dropped",
         "bytes_done", "batches", "errors_link", "lease_holder",
-        "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "waits_for", "config_shown",
+        "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "waits_for", "place_since", "config_shown",
     )  # fmt: skip
     readonly_fields = fields
     actions = ("retry", "cancel")

@@ -75,6 +75,10 @@ class Metadata(Answer):
     last_run_id: Id | None
     last_run_time: Instant | None
     next_run_time: Instant | None
+    next_run_times: list[Instant] = Field(description="The next five; none where nothing starts it by itself.")
+    schedule: str = Field(description="The schedule in words.")
+    schedule_note: str = Field(description="What became of the last fire, where it made no run, or a late one.")
+    schedule_noted_at: Instant | None
     schema_version: int | None
     schema_changes_pending: int = Field(description="Changes that wait for a decision; the ingestion needs review.")
     estimated_monthly_cost: float | None
@@ -122,6 +126,14 @@ class RunAccepted(Answer):
     run_id: Id
     ingestion_id: Id
     status: Literal["accepted"]
+
+
+class BackfillRange(Answer):
+    """Which files: modified from the one instant on and before the other, in names that begin so below the path."""
+
+    modified_after: Instant | None
+    modified_before: Instant | None
+    prefix: str | None
 
 
 class RunMetrics(Answer):
@@ -172,6 +184,11 @@ class RunAnswer(Answer):
     status: RunStatus
     trigger: Trigger
     retry_of: Id | None
+    retry_number: int = Field(description="Which retry it is that nobody asked for; 0: none.")
+    next_retry_at: Instant | None = Field(description="It failed, and is tried again then by itself.")
+    scheduled_for: Instant | None = Field(description="The fire of the schedule that it is for.")
+    priority: int
+    backfill: BackfillRange | None
     metrics: RunMetrics
     progress: RunProgress
     errors: list[RunErrorAnswer]
@@ -327,6 +344,7 @@ class ClusterAnswer(Answer):
     default_catalog: str
     pricing: Pricing
     currency: str
+    max_runs: int | None = Field(description="So many runs work on it at once at most; null: no bound.")
     is_embedded: bool
     last_test: dict[str, Any] | None
     last_test_at: Instant | None
@@ -349,6 +367,7 @@ class ClusterChanges(Body):
     )
     workers: int | None = Field(None, ge=1, le=100_000)
     dbu_per_worker: float | None = Field(None, ge=0)
+    max_runs: int | None = Field(None, ge=0, le=100_000, description="Runs at once at most; 0 takes the bound away.")
     default_catalog: str | None = Field(None, max_length=255)
     pricing: PricingBody | None = None
     currency: str | None = Field(None, min_length=3, max_length=3)

@@ -149,10 +149,8 @@ def _all_masked(credentials: Credentials) -> bool:
 #: fields that are kept for later: (dotted path, value that means "not used").
 _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
-    ("schedule.frequency", None),
     ("schedule.backfill.enabled", False),
     ("transform.sql", None),
-    ("limits.priority", 0),
     ("limits.monthly_budget", None),
     ("quality.row_count_threshold", None),
     ("quality.expectations", []),
@@ -160,6 +158,7 @@ _LATER: tuple[tuple[str, Any], ...] = (
 )
 _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("source.discovery", ("auto", "full")),
+    ("schedule.frequency", (None, "hourly", "daily", "weekly", "custom")),
     ("schedule.start", ("all",)),
     ("engine", ("batch",)),
 )

@@ -21,6 +21,7 @@ from ingestions.models.run import RunQuerySet
 from ingestions.services import table
 from ingestions.services.editing import Edited
 from ingestions.services.exchange import Imported
+from ingestions.services.schedules import next_times, told
 
 ERRORS_SHOWN = 1000
 ERRORS_IN_A_LIST = 20
@@ -65,6 +66,10 @@ def ingestion(row: Ingestion, *, warnings: tuple[str, ...] = ()) -> dict[str, An
             "last_run_id": str(facts["shown_run"]) if facts["shown_run"] else None,
             "last_run_time": instant(facts["shown_run_at"]),
             "next_run_time": instant(row.next_run_at),
+            "next_run_times": [instant(at) for at in next_times(row)],
+            "schedule": told(row),
+            "schedule_note": row.schedule_note,
+            "schedule_noted_at": instant(row.schedule_noted_at),
             "schema_version": facts["shown_version"],
             "schema_changes_pending": row.changes_pending,
             "estimated_monthly_cost": row.monthly_cost if row.monthly_cost_version == row.config_version else None,
@@ -189,6 +194,11 @@ def run(row: Run) -> dict[str, Any]:
         "status": row.status,
         "trigger": row.trigger,
         "retry_of": str(row.retry_of_id) if row.retry_of_id else None,
+        "retry_number": row.retry_number,
+        "next_retry_at": instant(row.retry_at),
+        "scheduled_for": instant(row.scheduled_for),
+        "priority": row.priority,
+        "backfill": row.backfill,
         "metrics": {
             "files_processed": row.files_loaded,
             "files_failed": row.files_failed,
@@ -316,6 +326,7 @@ def cluster(row: Cluster) -> dict[str, Any]:
         "default_catalog": row.default_catalog,
         "pricing": {"dbu_hour": row.price_dbu_hour, "storage_gb_month": row.price_storage_gb_month},
         "currency": row.currency,
+        "max_runs": row.max_runs,
         "is_embedded": row.is_embedded,
         "last_test": row.last_test,
         "last_test_at": instant(row.last_test_at),

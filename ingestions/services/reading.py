@@ -138,8 +138,10 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("Frequency", "schedule.frequency"),
             ("Time", "schedule.time"),
+            ("Day of the week", "schedule.weekday"),
             ("Time zone", "schedule.timezone"),
             ("Cron expression", "schedule.cron_expression"),
+            ("Starts late by up to, seconds", "schedule.jitter_seconds"),
             ("Looks every, seconds", "schedule.poll_seconds"),
             ("Starts with", "schedule.start"),
             ("Backfill", "schedule.backfill.enabled"),

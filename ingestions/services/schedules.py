@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
+from pydantic import ValidationError
 
 from autoloader.lib.errors import AutoloaderError
 from ingestions.engine.config import IngestionConfig, Schedule
-from ingestions.engine.fires import Timetable, timetable
+from ingestions.engine.fires import Timetable, timetable, zone_of
+from ingestions.engine.schedule_words import schedule_words, times_words
 from ingestions.models import Ingestion
 
 #: an instant farther ahead than this was not reckoned by a sound clock.
@@ -49,13 +51,27 @@ def _table_now(row: Ingestion) -> Timetable | None:
         return None
 
 
+def told(row: Ingestion) -> str:
+    """Its schedule in words."""
+    try:
+        return schedule_words(Schedule.model_validate(row.config["schedule"]))
+    except (ValidationError, LookupError):
+        return "not valid"
+
+
+def next_times_told(row: Ingestion, count: int = 5, now: datetime | None = None) -> list[str]:
+    """Its next times in words, as the clocks of its own zone show them."""
+    times = next_times(row, count, now)
+    return times_words(times, zone_of(row.config["schedule"]["timezone"])) if times else []
+
+
 def next_times(row: Ingestion, count: int = 5, now: datetime | None = None) -> list[datetime]:
     """The next instants at which it is due; none where nothing starts it by itself."""
     if row.status != Ingestion.Status.ACTIVE or row.next_run_at is None:
         return []
     try:
         table = timetable_of(Schedule.model_validate(row.config["schedule"]), row.pk)
-    except AutoloaderError:
+    except (AutoloaderError, ValidationError):
         table = None
     if table is None:
         return []

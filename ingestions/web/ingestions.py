@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from autoloader.lib.errors import AutoloaderError
 from ingestions.models import Batch, Ingestion, Run
-from ingestions.services import overview, table
+from ingestions.services import overview, schedules, table
 from ingestions.services.lifecycle import ingestion_activate, ingestion_pause, ingestion_resume
 from ingestions.services.runs import run_start
 from ingestions.web.access import Request, back, one, signed_in
@@ -63,6 +63,8 @@ def show(request: Request, pk: uuid.UUID) -> HttpResponse:
         "version": ingestion.schema_versions.filter(destination_key=ingestion.destination_key).first(),
         "snapshot": _snapshot(ingestion),
         "live": row.active_run is not None,
+        "schedule": schedules.told(ingestion),
+        "next_times": schedules.next_times_told(ingestion),
     }
     return render(request, f"ingestions/show.html{'#live' if request.htmx else ''}", context)
 

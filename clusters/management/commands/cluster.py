@@ -14,7 +14,7 @@ from autoloader.lib.commands import AddVerb, Ended, Exit, VerbCommand, as_table,
 from autoloader.lib.errors import ConfigError, NotFoundError
 from clusters.breaker import cluster_try_again
 from clusters.models import Cluster
-from clusters.services import cluster_create, cluster_delete, cluster_test
+from clusters.services import cluster_create, cluster_delete, cluster_test, cluster_update
 
 TOKEN_VARIABLE = "AUTOLOADER_CLUSTER_TOKEN"  # noqa: S105  # the name of a variable
 
@@ -33,16 +33,21 @@ class Command(VerbCommand):
         parser.add_argument("--catalog", default="", help="the catalog that tables are made in")
         parser.add_argument("--workers", type=int, default=1)
         parser.add_argument("--dbu-per-worker", type=float, default=1.0)
+        parser.add_argument("--max-runs", type=int, default=0, help="runs that work on it at once; 0: no bound")
         parser.add_argument("--price-dbu-hour", type=float)
         parser.add_argument("--price-storage-gb-month", type=float)
         parser.add_argument("--currency", default="USD")
         for name, function, text in (
             ("test", self.test, "test the connection step by step; exit code 1 where a step fails"),
             ("show", self.show_one, "one cluster"),
+            ("limit", self.limit, "bound how many runs work on a cluster at once"),
             ("try-again", self.try_again, "let the runs that wait for a cluster go to it at once"),
             ("delete", self.delete, "forget a cluster that no ingestion uses"),
         ):
-            add(name, function, text).add_argument("cluster", help="id or name")
+            verb = add(name, function, text)
+            verb.add_argument("cluster", help="id or name")
+            if name == "limit":
+                verb.add_argument("runs", type=int, help="so many at once at most; 0: no bound")
         add("list", self.list, "all clusters, by name")
 
     def add(self, options: dict[str, Any]) -> None:
@@ -54,6 +59,7 @@ class Command(VerbCommand):
             token=_token(options["token"]),
             workers=options["workers"],
             dbu_per_worker=options["dbu_per_worker"],
+            max_runs=options["max_runs"],
             default_catalog=options["catalog"],
             currency=options["currency"],
             **prices,
@@ -97,6 +103,11 @@ class Command(VerbCommand):
         )
         self.show({"id": str(cluster.pk), "waited": waited}, lambda: [said])
 
+    def limit(self, options: dict[str, Any]) -> None:
+        cluster = cluster_update(cluster=_found(options["cluster"]), max_runs=options["runs"])
+        bound = f"at most {cluster.max_runs} at once" if cluster.max_runs else "as many as there are workers"
+        self.show(document(cluster), lambda: [f"Runs on {clean(cluster.name)}: {bound}."])
+
     def delete(self, options: dict[str, Any]) -> None:
         cluster = _found(options["cluster"])
         gone = {"id": str(cluster.pk), "deleted": True}
@@ -117,6 +128,7 @@ def document(cluster: Cluster) -> dict[str, Any]:
         "dbu_per_worker": cluster.dbu_per_worker,
         "pricing": {"dbu_hour": cluster.price_dbu_hour, "storage_gb_month": cluster.price_storage_gb_month},
         "currency": cluster.currency,
+        "max_runs": cluster.max_runs,
         "is_embedded": cluster.is_embedded,
         "owner": cluster.owner.get_username() if cluster.owner else None,
         "last_test_at": cluster.last_test_at.isoformat() if cluster.last_test_at else None,

@@ -16,7 +16,7 @@ from ingestions.management.looking import LookingVerbs
 from ingestions.management.schema import SchemaVerbs
 from ingestions.management.waiting import WaitingCommand
 from ingestions.models import Ingestion
-from ingestions.services import present
+from ingestions.services import present, schedules
 from ingestions.services.ingestions import ingestion_create, ingestion_delete
 from ingestions.services.ledger import ledger_totals
 from ingestions.services.runs import run_start
@@ -68,7 +68,7 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingC
             self.out([present.ingestion(row) for row in rows])
             return Exit.OK
         self.table(
-            ("id", "name", "status", "source", "table", "files", "rows"),
+            ("id", "name", "status", "source", "table", "files", "rows", "next run"),
             (
                 (
                     row.pk,
@@ -78,6 +78,7 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingC
                     row.destination_key,
                     row.files_loaded,
                     row.rows_loaded,
+                    f"{row.next_run_at:%Y-%m-%d %H:%M} UTC" if row.next_run_at else "-",
                 )
                 for row in rows
             ),
@@ -92,6 +93,11 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingC
             return Exit.OK
         self.stdout.write(f"{row.name} ({row.pk}): {ingestion_badge(row, row.runs.first()).label}")
         self.stdout.write(f"  from   {row.config['source']['path']}\n  into   {row.destination_key}")
+        self.stdout.write(f"  when   {schedules.told(row)}")
+        for at in schedules.next_times_told(row):
+            self.stdout.write(f"         {at}")
+        if row.schedule_note:
+            self.stdout.write(f"         {row.schedule_note}")
         self.stdout.write(f"  on     {row.cluster.name} ({row.cluster.url})")
         for state, totals in ledger_totals(ingestion=row).items():
             if totals["files"]:

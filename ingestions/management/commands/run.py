@@ -79,6 +79,8 @@ class Command(WaitingCommand):
         )
         if row.error_message:
             self.stdout.write(f"  {row.error_message}\n  {row.error_hint}")
+        if row.retry_at:
+            self.stdout.write(f"  It is tried again by itself at {row.retry_at:%Y-%m-%d %H:%M:%S} UTC.")
         if row.hint:
             self.stdout.write(f"  {row.hint}")
         for batch in row.batches.all():
