@@ -28,7 +28,8 @@ class RunAdmin(Console[Run]):
         "error_hint", "queued_at", "started_at", "discovered_at", "ended_at", "cancel_requested_at", "files", "failed",
         "files_skipped", "rows_done", "rows_rescued", "rows_quarantined", "rows_dropped",
         "bytes_done", "batches", "errors_link", "lease_holder",
-        "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "waits_for", "place_since", "config_shown",
+        "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "waits_for", "place_since",
+        "config_shown",
     )  # fmt: skip
     readonly_fields = fields
     actions = ("retry", "cancel")

@@ -4,6 +4,7 @@ refused, so these models and that module cannot drift apart unseen.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Header
@@ -195,6 +196,19 @@ class RunAnswer(Answer):
     hint: str
     snapshots: list[str]
     spark_job_id: str | None
+
+
+# ---- backfill
+
+
+class BackfillBody(Body):
+    """At least one of them. Instants without a zone are in UTC."""
+
+    modified_after: datetime | None = Field(None, description="Files modified at this instant or later.")
+    modified_before: datetime | None = Field(None, description="Files modified before this instant.")
+    prefix: Text | None = Field(
+        None, max_length=2048, description="Files whose names begin so: an address, or what follows the source's path."
+    )
 
 
 # ---- refresh

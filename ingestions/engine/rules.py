@@ -386,7 +386,23 @@ def _schedule(given: IngestionConfig) -> Iterator[Fault]:
                         "Write five fields, such as 30 2 * * MON-FRI.")  # fmt: skip
     if schedule.time is not None and not is_time_of_day(schedule.time):
         yield Fault("schedule.time", "bad_time", "The time is not one of a day, written HH:MM.", "Write it like 02:30.")
+    yield from _times(schedule)
     yield from _start(schedule)
+
+
+#: seconds between two fires, which a delay must not reach.
+_BETWEEN = {"hourly": 3600, "daily": 86_400, "weekly": 86_400, "custom": 3600}
+
+
+def _times(schedule: config.Schedule) -> Iterator[Fault]:
+    if schedule.weekday is not None and schedule.frequency != "weekly":
+        yield Fault("schedule.weekday", "contradiction", "A day is given, and the frequency is not weekly.",
+                    "Set the frequency to weekly, or leave the day out.")  # fmt: skip
+    most = _BETWEEN.get(schedule.frequency or "", 0)
+    if schedule.jitter_seconds > most:
+        yield Fault("schedule.jitter_seconds", "contradiction",
+                    f"With this frequency a start can be at most {most:,} seconds late." if most else
+                    "Only what starts at certain times can start late.", "Give less, or leave it out.")  # fmt: skip
 
 
 def _start(schedule: config.Schedule) -> Iterator[Fault]:

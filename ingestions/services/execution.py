@@ -20,6 +20,7 @@ from autoloader.lib.logs import log_context
 from clusters import sessions
 from clusters.models import Cluster
 from ingestions.engine import sources
+from ingestions.engine.backfill import without_times
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
 from ingestions.engine.ledger import AttemptState
@@ -30,6 +31,7 @@ from ingestions.engine.sources.base import Source
 from ingestions.models import Run, RunError
 from ingestions.models.run import PHASE_LENGTH, RunQuerySet
 from ingestions.services import breakers
+from ingestions.services.backfill import within
 from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
@@ -130,6 +132,8 @@ def run_to_end(*, run_id: str, timeout: float) -> Run:
 
 def _slice(run: Run, watch: CancelWatch) -> Outcome:
     config = _frozen(run)
+    if run.backfill is not None:
+        config = without_times(config)
     run.ingestion.cluster = _cluster(run, config)
     gate = ClusterGate(run)
     with gate.through(run.ingestion.cluster):
@@ -159,16 +163,17 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
         def interrupt(attempt: AttemptState) -> None:
             sessions.interrupt(sessions.target_of(run.ingestion.cluster), attempt.session_id, attempt.tag)
 
-        context = Context(
-            config=config,
-            source=source,
-            store=store,
-            open_loader=opened,
-            interrupt=interrupt,
-            now=timezone.now,
-            should_stop=stop_requested,
-        )
-        return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
+        with within(source, run, store) as looked_at:
+            context = Context(
+                config=config,
+                source=looked_at,
+                store=store,
+                open_loader=opened,
+                interrupt=interrupt,
+                now=timezone.now,
+                should_stop=stop_requested,
+            )
+            return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
     finally:
         source.close()
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from ingestions.models import Ingestion, Run
 from ingestions.models.run import RunQuerySet
 from ingestions.services import table
+from ingestions.services.backfill import range_asked
 from ingestions.services.runs import run_cancel, run_retry
 from ingestions.web.access import Request, back, one, signed_in
 from ingestions.web.heads import head
@@ -67,6 +68,7 @@ def show(request: Request, pk: uuid.UUID) -> HttpResponse:
         "query": table.query_of_batches(run.ingestion, batches),
         "errors": list(errors.order_by("id")[:ERRORS_SHOWN]),
         "error_count": errors.count(),
+        "backfill": asked.words() if (asked := range_asked(run)) is not None else "",
         "live": run.is_active,
     }
     return render(request, f"runs/show.html{'#live' if request.htmx else ''}", context)

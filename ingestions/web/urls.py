@@ -6,7 +6,19 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from ingestions.web import clusters, configure, dropping, files, ingestions, looking, making, runs, schema, session
+from ingestions.web import (
+    backfilling,
+    clusters,
+    configure,
+    dropping,
+    files,
+    ingestions,
+    looking,
+    making,
+    runs,
+    schema,
+    session,
+)
 
 app_name = "web"
 
@@ -30,6 +42,7 @@ urlpatterns = [
     path("ingestions/<uuid:pk>/dry-run/", looking.dry_run, name="ingestion_dry_run"),
     path("ingestions/<uuid:pk>/cost/", looking.cost, name="ingestion_cost"),
     path("ingestions/<uuid:pk>/refresh/", dropping.refresh, name="ingestion_refresh"),
+    path("ingestions/<uuid:pk>/backfill/", backfilling.backfill, name="ingestion_backfill"),
     path("ingestions/<uuid:pk>/delete/", dropping.delete, name="ingestion_delete"),
     path("ingestions/<uuid:pk>/rows/", ingestions.first_rows, name="ingestion_rows"),
     path("ingestions/<uuid:pk>/run/", ingestions.run_now, name="ingestion_run"),

@@ -101,8 +101,8 @@ def test_the_cluster_of_somebody_else_is_unknown(as_owner: Api, stranger: User) 
 
 
 def test_a_feature_that_is_not_there_yet_is_kept_and_warned_of(as_owner: Api, cluster: Cluster) -> None:
-    body = as_owner.post("/ingestions", configuration(cluster, schedule={"frequency": "daily", "time": "02:30"})).json()
-    assert body["schedule"]["frequency"] == "daily"
+    body = as_owner.post("/ingestions", configuration(cluster, schedule={"frequency": "continuous"})).json()
+    assert body["schedule"]["frequency"] == "continuous"
     assert any("schedule.frequency" in warning for warning in body["warnings"])
 
 

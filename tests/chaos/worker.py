@@ -23,14 +23,14 @@ def _on_spawn(**_: object) -> None:
     execution.run_work = _noted(folder, execution.run_work)
 
 
-def _noted(folder: Path, work: Callable[..., None]) -> Callable[..., None]:
+def _noted(folder: Path, work: Callable[..., bool]) -> Callable[..., bool]:
     """With a file that says that this process is at work: a run may have ended before its last worker is done."""
 
-    def noted(**kwargs: Any) -> None:
+    def noted(**kwargs: Any) -> bool:
         busy = folder / f"busy {os.getpid()}"
         busy.touch()
         try:
-            work(**kwargs)
+            return work(**kwargs)
         finally:
             with suppress(FileNotFoundError):
                 busy.unlink()

@@ -8,13 +8,13 @@ from autoloader.lib.commands import AddVerb, Exit
 from autoloader.lib.errors import ConfigError
 from ingestions.engine.ledger import State
 from ingestions.management import refreshing
+from ingestions.management.backfilling import BackfillVerb
 from ingestions.management.cli import acting_user
 from ingestions.management.exchange import ExchangeVerbs
 from ingestions.management.feed_file import read_feed
 from ingestions.management.lifecycle import LifecycleVerbs
 from ingestions.management.looking import LookingVerbs
 from ingestions.management.schema import SchemaVerbs
-from ingestions.management.waiting import WaitingCommand
 from ingestions.models import Ingestion
 from ingestions.services import present, schedules
 from ingestions.services.ingestions import ingestion_create, ingestion_delete
@@ -23,7 +23,7 @@ from ingestions.services.runs import run_start
 from ingestions.services.status import ingestion_badge
 
 
-class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingCommand):
+class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, BackfillVerb):
     help = "Sets up ingestions and runs them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
@@ -39,6 +39,7 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingC
         run = self.verb(verbs, "run", "put a run into the queue")
         run.add_argument("ingestion", help="id or name")
         self.waits(run)
+        self.add_backfill(verbs)
         self.add_lifecycle(verbs)
         self.add_exchange(verbs)
         self.add_looking(verbs)

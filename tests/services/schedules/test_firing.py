@@ -180,7 +180,8 @@ def test_a_run_that_a_person_starts_at_this_moment_is_one_that_goes_on(
     other = scheduled(owner, cluster, name="Other")
     from ingestions.services import firing
 
-    busy, came = firing._busy, []
+    busy = firing._busy
+    came: list[Run] = []
 
     def too_early(rows: Any) -> Any:
         found = busy(rows)
