@@ -160,6 +160,9 @@ class MemoryLoader:
         shapes = [entry.shape for entry in entries if entry.shape]
         return list(dict.fromkeys(column.name for shape in shapes for column in shape.columns))
 
+    def foresee(self, entries: Sequence[Entry]) -> None:
+        self.trip("foresee")
+
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         self.trip("infer")
         return tuple(Column(name, "string") for name in self._names(entries) if only is None or name in only)
