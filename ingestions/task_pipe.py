@@ -72,7 +72,8 @@ class MortalLock:
 def hardy_value(kind: str, initial: float) -> Any:
     """A ``multiprocessing.Value`` with such a lock. In django-q2's the time that a worker has left is kept, and whoever
     watches over the workers waits for its lock."""
-    return multiprocessing.Value(kind, initial, lock=MortalLock())  # type: ignore[call-overload]  # it is a lock
+    lock: Any = MortalLock()
+    return multiprocessing.Value(kind, initial, lock=lock)
 
 
 class HardyQueue(_Queue):

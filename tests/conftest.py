@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 
 from clusters.embedded import VERSION, EmbeddedServer, start_server
 from tests.support.postgres import shared_server
 from tests.support.s3 import S3Server
+from tests.support.sessions import keep_shared_channel, let_go_of_clients
 
-# Tests also use sessions of their own. The client closes what all sessions share when any one of them is collected, on
-# whichever thread the collector runs, and then locks up against one that is in use.
-setattr(ExecutePlanResponseReattachableIterator, "shutdown", lambda: None)  # noqa: B010  # a method, for mypy
+keep_shared_channel()  # tests also use sessions of their own
 
 
 @pytest.fixture(scope="session")
@@ -31,21 +29,9 @@ def spark_server() -> Iterator[EmbeddedServer]:
     try:
         yield server
     finally:
-        _let_go_of_clients()
+        let_go_of_clients()
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _let_go_of_clients() -> None:
-    """Ends the client's release calls, which all sessions of a process share.
-
-    A session object that is still alive waits for them when it is collected, and each of them tries a server that has
-    gone for ten minutes.
-    """
-    pool = ExecutePlanResponseReattachableIterator._release_thread_pool
-    ExecutePlanResponseReattachableIterator._release_thread_pool = None
-    if pool is not None:
-        pool.terminate()
 
 
 @pytest.fixture(scope="session")

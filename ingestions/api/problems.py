@@ -11,13 +11,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from autoloader.lib.database import database_away
+from autoloader.lib.database import AWAY, database_away
 from autoloader.lib.errors import AutoloaderError, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -185,11 +184,13 @@ def _(error: Exception) -> JsonResponse:
     return problem(400, "unreadable_request", "The request could not be read.", "Send it again, whole.")
 
 
-@of_exception.register(OperationalError)
-@of_exception.register(InterfaceError)
-def _(error: Exception) -> JsonResponse:
+def _database_away(error: Exception) -> JsonResponse:
     logger.error("the database did not answer", extra={"reason": database_away(error).message})
     return problem(503, "database_unavailable", "The database did not answer.", "Try again in a few seconds.")
+
+
+for kind in AWAY:
+    of_exception.register(kind, _database_away)
 
 
 def with_problems(view: View) -> View:

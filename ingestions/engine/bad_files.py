@@ -108,7 +108,7 @@ class BadFiles:
                 gone = FileError(
                     "file_gone",
                     f"The file was listed, but is not there any more: {entry.file.address}.",
-                    "It is loaded when it comes back.",
+                    "Put it back and retry it, or skip it in the ledger.",
                     path=entry.file.address,
                 )
                 aside.append(Aside(entry, State.FAILED, gone))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from autoloader.lib.chunks import chunks
 from autoloader.lib.errors import FileError
 from ingestions.engine.context import Context
+from ingestions.engine.first_bytes import Opening
 from ingestions.engine.ledger import Entry, Twin
 from ingestions.engine.loader.base import TableLoader, Unnamed
 
@@ -28,10 +28,10 @@ TOGETHER = 500
 
 @dataclass
 class Duplicates:
-    """Of one run. ``loader``: the one that is open, if one is."""
+    """Of one run."""
 
     context: Context
-    loader: TableLoader | None
+    opening: Opening
 
     def without(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries to plan with. Duplicates of what is loaded are skipped; those of each other wait."""
@@ -76,10 +76,9 @@ class Duplicates:
             return {}
         self.context.store.phase(f"comparing the content of {len(files):,} files of equal size")
         found: dict[int, str] = {}
-        with nullcontext(self.loader) if self.loader else self.context.open_loader() as loader:
-            for part in chunks(files, TOGETHER):
-                hashes = _readable(loader, part)
-                found |= {each.id: hashes[each.id] for each in part if each.id in hashes}
+        for part in chunks(files, TOGETHER):
+            hashes = _readable(self.opening.get(), part)
+            found |= {each.id: hashes[each.id] for each in part if each.id in hashes}
         self.context.store.set_checksums(found)
         return found
 

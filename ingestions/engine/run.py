@@ -5,27 +5,22 @@ after a crash is the same code as the first try.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
 from enum import Enum
 
-from autoloader.lib.errors import AutoloaderError, FileError, RunStopped
+from autoloader.lib.errors import AutoloaderError, RunStopped
 from autoloader.lib.logs import log_context
-from ingestions.engine.abandon import unless_stopped
 from ingestions.engine.batch import BatchLoad
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
 from ingestions.engine.discovery import discover
 from ingestions.engine.duplicates import Duplicates
-from ingestions.engine.ledger import BatchState, Entry, State
+from ingestions.engine.first_bytes import Opening, with_shapes
+from ingestions.engine.ledger import BatchState, Entry
 from ingestions.engine.loader.base import TableLoader
-from ingestions.engine.planner import BATCHES_AHEAD, plan_batch, sniff_all
+from ingestions.engine.planner import BATCHES_AHEAD, plan_batch
 from ingestions.engine.schema.policy import Mode
 
 logger = logging.getLogger(__name__)
-
-#: errors of a file that mean: there is nothing in it, on purpose or not; skipped with the reason, no failure.
-EMPTY_CODES = frozenset({"empty_file", "no_rows"})
 
 
 class Outcome(Enum):
@@ -51,10 +46,11 @@ def _slice(context: Context, deadline: float) -> Outcome:
         return Outcome.CANCELLED if context.store.cancel_requested() else Outcome.MORE
     if _mode(context.config) is not Mode.REVIEW:
         context.store.withdraw_questions()
-    batch = _next_batch(context)
-    if batch is None and not context.store.stale_branches() and not context.store.stale_quarantine():
-        return Outcome.DONE
-    with context.open_loader() as loader:
+    with Opening(context) as opening:
+        batch = _next_batch(context, opening)
+        if batch is None and not context.store.stale_branches() and not context.store.stale_quarantine():
+            return Outcome.DONE
+        loader = opening.get()
         while batch is not None:
             if context.store.cancel_requested() and not batch.attempts:
                 context.store.release(batch, [entry.id for entry in batch.entries])
@@ -67,7 +63,7 @@ def _slice(context: Context, deadline: float) -> Outcome:
                 return Outcome.MORE
             if context.store.cancel_requested():
                 return Outcome.CANCELLED
-            batch = _next_batch(context, loader)
+            batch = _next_batch(context, opening)
             if batch is None:
                 _optimize(context, loader)
         _sweep(context, loader)
@@ -98,19 +94,19 @@ def _stopping(context: Context) -> bool:
     return context.should_stop() or context.store.cancel_requested()
 
 
-def _next_batch(context: Context, loader: TableLoader | None = None) -> BatchState | None:
+def _next_batch(context: Context, opening: Opening) -> BatchState | None:
     """The batch that was begun and not ended, else a new one of the files that wait, else ``None``."""
     store = context.store
     if (batch := store.open_batch()) is not None:
         return batch
     limits = context.config.limits
     if _published_at_once(context.config):
-        chosen = Duplicates(context, loader).without(_all_pending(context))
+        chosen = Duplicates(context, opening).without(_all_pending(context, opening))
         return store.begin_batch(chosen) if chosen else None
     after = 0
     while waiting := store.pending(limits.files_per_batch, after):
         after = waiting[-1].id
-        readable = Duplicates(context, loader).without(_with_shapes(context, waiting))
+        readable = Duplicates(context, opening).without(with_shapes(context, opening, waiting))
         in_all = store.waiting(BATCHES_AHEAD * limits.files_per_batch)
         if chosen := plan_batch(readable, limits, in_all):
             return store.begin_batch(chosen)
@@ -126,36 +122,14 @@ def _published_at_once(config: IngestionConfig) -> bool:
     return config.destination.write_mode == "overwrite" or _mode(config) is Mode.FAIL
 
 
-def _all_pending(context: Context) -> list[Entry]:
+def _all_pending(context: Context, opening: Opening) -> list[Entry]:
     """Every file that waits, however many parts it takes to write them."""
     found: list[Entry] = []
     after = 0
     while waiting := context.store.pending(context.config.limits.files_per_batch, after):
         after = waiting[-1].id
-        found += _with_shapes(context, waiting)
+        found += with_shapes(context, opening, waiting)
     return found
-
-
-def _with_shapes(context: Context, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries whose first bytes could be read, with their shapes; the others are set aside with the reason."""
-    unknown = [entry for entry in entries if entry.shape is None]
-    if not unknown:
-        return list(entries)
-    context.store.phase(f"reading the first bytes of {len(unknown):,} new files")
-    verdicts = unless_stopped(
-        lambda: sniff_all(context.source, unknown, context.config.format), lambda: _stopping(context)
-    )
-    shapes = {id_: verdict for id_, verdict in verdicts.items() if not isinstance(verdict, FileError)}
-    context.store.set_shapes(shapes)
-    for id_, verdict in verdicts.items():
-        if isinstance(verdict, FileError):
-            state = State.SKIPPED if verdict.code in EMPTY_CODES else State.FAILED
-            context.store.set_aside(id_, state, verdict)
-    return [
-        entry if entry.shape is not None else replace(entry, shape=shapes[entry.id])
-        for entry in entries
-        if entry.shape is not None or entry.id in shapes
-    ]
 
 
 def _optimize(context: Context, loader: TableLoader) -> None:

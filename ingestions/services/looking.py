@@ -21,11 +21,11 @@ from ingestions.engine import cost, sources
 from ingestions.engine.advice import advise, disagreements, malformed_fate, no_statement
 from ingestions.engine.bad_files import unreadable
 from ingestions.engine.config import Credentials, IngestionConfig
+from ingestions.engine.first_bytes import EMPTY_CODES
 from ingestions.engine.ledger import Entry, Known, State
 from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column, TableLoader, TableState, Trial, Unnamed
 from ingestions.engine.planner import sniff_all
-from ingestions.engine.run import EMPTY_CODES
 from ingestions.engine.schema.policy import Mode
 from ingestions.engine.sources.base import Source
 from ingestions.engine.survey import Survey, survey

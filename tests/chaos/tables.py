@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 from pyspark.sql.connect.session import SparkSession
 
 from tests.chaos.feeds import DATABASE, Line, Row, line
+from tests.support.sessions import keep_shared_channel
 
-# As in tests/conftest.py: a session that is collected would close what the others use.
-setattr(ExecutePlanResponseReattachableIterator, "shutdown", lambda: None)  # noqa: B010  # a method, for mypy
+keep_shared_channel()
 
 _OURS = ("_source_file", "_file_modified_at", "_batch_id", "_loaded_at")
 

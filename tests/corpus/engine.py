@@ -121,8 +121,7 @@ class Table:
         kinds = self.types()
         if not kinds:
             return found
-        loader = self._loader()
-        name = ".".join(f"`{part}`" for part in loader.config.destination.key.split("."))  # type: ignore[attr-defined]
+        name = ".".join(f"`{part}`" for part in self.config.destination.key.split("."))
         for row in self.spark.table(name).selectExpr(*_shown(kinds)).collect():
             values = row.asDict(recursive=True)
             kept = {key: value for key, value in values.items() if value is not None and key not in _OURS}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, seed, settings
 
 from clusters.embedded import EmbeddedServer
-from ingestions.engine.run import EMPTY_CODES
+from ingestions.engine.first_bytes import EMPTY_CODES
 from tests.corpus import drift, model
 from tests.corpus.engine import Table
 from tests.engine.loader.feed import new_session

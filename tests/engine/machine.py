@@ -36,8 +36,14 @@ class Backend(Protocol):
         """The run has its outcome; the next one lists again."""
 
     def cancel(self, wanted: bool) -> None: ...
+    def retry(self) -> None:
+        """A person retries every file that has failed and was not overwritten since."""
+
     def rows(self) -> list[tuple[str, State, int]]:
         """(address, state, rows) of every entry."""
+
+    def newest(self) -> list[tuple[str, State, int]]:
+        """The same of the newest version of each file."""
 
     def open_batches(self) -> set[str]: ...
     def close(self) -> None: ...
@@ -58,15 +64,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.backend.close()
 
-    def _work(self, crash_at: int | None = None, stop_at: int | None = None) -> Outcome | None:
+    def _work(
+        self, crash_at: int | None = None, stop_at: int | None = None, empty_at: int | None = None
+    ) -> Outcome | None:
         """A worker takes the run over and works a slice; it dies at its ``crash_at``-th step, or is interrupted at the
-        first step from ``stop_at`` on that can be.
+        first step from ``stop_at`` on that can be, or all files vanish at its ``empty_at``-th step.
         """
         count = 0
 
         def trip(step: str) -> None:
             nonlocal count
             count += 1
+            if count == empty_at:
+                self._empty()
             if crash_at is not None and count >= crash_at:
                 raise Crash(step)
             if stop_at is not None and count >= stop_at and step in INTERRUPTIBLE:
@@ -85,6 +95,33 @@ class LedgerMachine(RuleBasedStateMachine):
         busy = {address for address, state, _ in self.backend.rows() if state is State.CLAIMED}
         if name not in busy:
             self.source.put(name, b"a,b\n" + b"1,2\n" * rows)
+
+    def _empty(self) -> None:
+        for name in list(self.source.files):
+            self.source.take_away(name)
+
+    @rule(name=NAMES)
+    def file_vanishes(self, name: str) -> None:
+        self.source.take_away(name)
+
+    @rule(empty_at=st.integers(1, 40))
+    def files_vanish_while_they_are_loaded(self, empty_at: int) -> None:
+        if self._work(empty_at=empty_at) is Outcome.DONE:
+            self.backend.run_ended()
+        assert not self.backend.open_batches()
+
+    @rule(crash_at=st.integers(1, 60))
+    def files_vanish_while_nobody_works(self, crash_at: int) -> None:
+        self.worker_dies(crash_at)
+        self._empty()
+
+    @rule(name=NAMES)
+    def file_comes_back(self, name: str) -> None:
+        self.source.give_back(name)
+
+    @rule()
+    def failed_files_are_retried(self) -> None:
+        self.backend.retry()
 
     @rule(crash_at=st.integers(1, 80))
     def worker_dies(self, crash_at: int) -> None:
@@ -122,10 +159,22 @@ class LedgerMachine(RuleBasedStateMachine):
     def run_ends_by_itself(self) -> None:
         assert self._work() is Outcome.DONE
         self.backend.run_ended()
-        assert all(state in (State.LOADED, State.SKIPPED) for _, state, _ in self.backend.rows())
+        assert all(state in (State.LOADED, State.SKIPPED, State.FAILED) for _, state, _ in self.backend.rows())
         assert not self.backend.open_batches()
         if not self.late:
             assert set(self.table.refs) - self.recreated == {"main"}
+
+    @rule()
+    def all_that_is_there_can_be_loaded(self) -> None:
+        """What failed because it had gone, too: once it is there again and somebody retries it."""
+        for name in list(self.source.away):
+            self.source.give_back(name)
+        self.run_ends_by_itself()
+        self.backend.retry()
+        self.run_ends_by_itself()
+        newest = self.backend.newest()
+        assert all(state in (State.LOADED, State.SKIPPED) for _, state, _ in newest)
+        assert set(self.source.files) <= {address for address, _, _ in newest}
 
     @invariant()
     def nothing_is_doubled_and_nothing_is_lost(self) -> None:

@@ -48,11 +48,22 @@ class MemorySource:
     """CSV files by address; one line a row after the header."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    #: taken away, and may come back as they were.
+    away: dict[str, bytes] = field(default_factory=dict)
     versions: Counter[str] = field(default_factory=Counter)
 
     def put(self, address: str, content: bytes) -> None:
         self.files[address] = content
         self.versions[address] += 1
+        self.away.pop(address, None)
+
+    def take_away(self, address: str) -> None:
+        if address in self.files:
+            self.away[address] = self.files.pop(address)
+
+    def give_back(self, address: str) -> None:
+        if address in self.away:
+            self.files[address] = self.away.pop(address)
 
     def _file(self, address: str) -> RemoteFile:
         return RemoteFile(address, f"v{self.versions[address]}", len(self.files[address]), T0)
@@ -149,6 +160,9 @@ class MemoryLoader:
         shapes = [entry.shape for entry in entries if entry.shape]
         return list(dict.fromkeys(column.name for shape in shapes for column in shape.columns))
 
+    def foresee(self, entries: Sequence[Entry]) -> None:
+        self.trip("foresee")
+
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         self.trip("infer")
         return tuple(Column(name, "string") for name in self._names(entries) if only is None or name in only)
@@ -214,6 +228,8 @@ class MemoryLoader:
 
     def read_through(self, entries: Sequence[Entry]) -> None:
         self.trip("read through")
+        for entry in entries:
+            self._count(entry)
 
     def misencoded(self, entries: Sequence[Entry]) -> Mapping[str, FileError]:
         return {}
@@ -246,7 +262,8 @@ class MemoryLoader:
         return {}
 
     def _count(self, entry: Entry) -> int:
-        return max(0, len(self.source.files[entry.file.address].splitlines()) - 1)
+        address = entry.file.address
+        return max(0, len(self.source.read_range(address, 0, 1_000_000).splitlines()) - 1)
 
     def _answer(self, step: str, commit: Callable[[], None]) -> None:
         """A commit whose client may die while it is under way (it happens later) or before it hears of it."""

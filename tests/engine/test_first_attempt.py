@@ -52,21 +52,25 @@ def test_one_that_another_worker_left_is(step: str) -> None:
     assert feed.loaded_once()
 
 
+def _sleep_at(step: str, feed: Feed) -> set[str]:
+    """A worker that falls asleep at a step, once, while another one does the whole run; the table's refs by then."""
+    refs: set[str] = set()
+
+    def sleep(at: str) -> None:
+        if at == step and not refs:
+            assert feed.work() is Outcome.DONE
+            refs.update(feed.table.refs)
+
+    with pytest.raises(LeaseLost):
+        feed.work(sleep)
+    return refs
+
+
 @pytest.mark.parametrize("step", ["before branch", "after branch", "after stage", "audit"])
 def test_a_worker_that_sleeps_through_anothers_publish_stages_nothing_twice(step: str) -> None:
     """It wakes up with a branch on a main that has its batch, and has not looked: the ledger stops it."""
     feed = Feed()
-    slept = False
-
-    def sleep(at: str) -> None:
-        nonlocal slept
-        if at == step and not slept:
-            slept = True
-            assert feed.work() is Outcome.DONE
-
-    with pytest.raises(LeaseLost):
-        feed.work(sleep)
-    assert slept
+    assert _sleep_at(step, feed)
     assert feed.loaded_once()
 
 
@@ -74,16 +78,5 @@ def test_a_worker_that_sleeps_through_anothers_publish_stages_nothing_twice(step
 def test_a_worker_that_sleeps_through_anothers_publish_leaves_no_branch(step: str) -> None:
     """Its successor has dropped the branch, and looks no more: what is made after that, nobody else will drop."""
     feed = Feed()
-    slept = False
-
-    def sleep(at: str) -> None:
-        nonlocal slept
-        if at == step and not slept:
-            slept = True
-            assert feed.work() is Outcome.DONE
-            assert set(feed.table.refs) == {"main"}
-
-    with pytest.raises(LeaseLost):
-        feed.work(sleep)
-    assert slept
+    assert _sleep_at(step, feed) == {"main"}
     assert set(feed.table.refs) == {"main"}

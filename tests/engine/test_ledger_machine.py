@@ -6,7 +6,7 @@ from hypothesis import settings
 
 from ingestions.engine.ledger import State, Store
 from tests.engine.machine import LedgerMachine
-from tests.engine.memory import Ledger, MemoryStore
+from tests.engine.memory import Ledger, MemoryStore, Row
 
 
 class MemoryBackend:
@@ -27,6 +27,17 @@ class MemoryBackend:
 
     def rows(self) -> list[tuple[str, State, int]]:
         return [(row.file.address, row.state, row.rows or 0) for row in self.ledger.rows.values()]
+
+    def _newest(self) -> list[Row]:
+        return list({row.file.address: row for row in self.ledger.rows.values()}.values())
+
+    def retry(self) -> None:
+        for row in self._newest():
+            if row.state is State.FAILED:
+                row.state, row.shape, row.batch = State.DISCOVERED, None, ""
+
+    def newest(self) -> list[tuple[str, State, int]]:
+        return [(row.file.address, row.state, row.rows or 0) for row in self._newest()]
 
     def open_batches(self) -> set[str]:
         return {id_ for id_ in self.ledger.batches if id_ not in self.ledger.outcomes}

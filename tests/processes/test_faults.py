@@ -20,6 +20,7 @@ from pyspark.sql.connect.session import SparkSession
 from tests.processes.installation import Installation
 from tests.processes.test_up import CHILDREN, Up
 from tests.services.faults import locked
+from tests.support.csv_files import write_large, write_small
 from tests.support.postgres import PostgresServer
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
@@ -57,20 +58,6 @@ def config(table: str, folder: Path, **more: Any) -> dict[str, Any]:
     }
 
 
-def large(folder: Path) -> None:
-    block = "".join(f"{number},{'x' * 60},{number * 3.5},2026-01-01 10:00:00\n" for number in range(1000))
-    for number in range(LARGE_FILES):
-        with (folder / f"large-{number}.csv").open("w") as file:
-            file.write("id,name,amount,at\n")
-            for _ in range(ROWS // 1000 // LARGE_FILES):
-                file.write(block)
-
-
-def small(folder: Path) -> None:
-    for number in range(FILES):
-        (folder / f"{number:03}.csv").write_text(f"id,name\n{number},x\n")
-
-
 def exact(url: str, table: str, rows: int) -> None:
     spark = SparkSession.builder.remote(url).create()
     try:
@@ -104,7 +91,7 @@ def writing(installation: Installation) -> None:
 @pytest.mark.spark
 def test_a_worker_that_is_stopped_in_a_long_batch_hands_it_over_within_its_grace(make: Make, spark_server: Any) -> None:
     installation = make(spark_server.url, AUTOLOADER_STOP_SECONDS=str(GRACE))
-    large(installation.files)
+    write_large(installation.files, files=LARGE_FILES, rows=ROWS)
     ingestion = installation.create(config("stopped", installation.files))
     installation.start_all()
     run = installation.run(ingestion)
@@ -126,7 +113,7 @@ def test_a_worker_that_is_stopped_in_a_long_batch_hands_it_over_within_its_grace
 def test_a_worker_that_is_stopped_while_its_cluster_hangs_gives_the_run_back(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         installation = make(f"sc://127.0.0.1:{deaf.getsockname()[1]}", AUTOLOADER_STOP_SECONDS=str(GRACE))
-        small(installation.files)
+        write_small(installation.files, FILES)
         installation.run(installation.create(config("deaf", installation.files)))
         installation.start("worker", "run_worker")
         batch = "select 1 from ingestions_run where discovered_at is not null"
@@ -148,7 +135,7 @@ def test_the_whole_installation_stops_in_order_within_the_grace_of_a_long_batch(
     up.env["AUTOLOADER_STOP_SECONDS"] = str(GRACE)
     up.start("--no-sample")
     try:
-        large(up.data / "files")
+        write_large(up.data / "files", files=LARGE_FILES, rows=ROWS)
         (tmp_path / "feed.json").write_text(
             json.dumps({**config("up", up.data / "files"), "cluster_id": "Embedded Spark"})
         )
@@ -176,7 +163,7 @@ def test_the_whole_installation_stops_in_order_within_the_grace_of_a_long_batch(
 @pytest.mark.spark
 def test_a_zombie_that_wakes_after_its_lease_changes_nothing(make: Make, spark_server: Any) -> None:
     installation = make(spark_server.url, AUTOLOADER_LEASE_SECONDS="4", AUTOLOADER_WORKERS="2")
-    small(installation.files)
+    write_small(installation.files, FILES)
     ingestion = installation.create(config("zombie", installation.files, limits={"files_per_batch": 3}))
     installation.start_all()
     run = installation.run(ingestion)
@@ -264,7 +251,7 @@ def _outlives(
     seconds: float,
     gone: bool,
 ) -> None:
-    small(installation.files)
+    write_small(installation.files, FILES)
     ingestion = installation.create(config(table, installation.files, limits={"files_per_batch": 3}))
     created = installation.manage("token", "create", "--user", "admin", "--scopes", "write", "--json")
     headers = {"Authorization": f"Bearer {json.loads(created.stdout)['token']}"}

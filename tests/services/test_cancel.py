@@ -22,6 +22,7 @@ from ingestions.services.ledger import ledger_verify
 from ingestions.services.runs import run_cancel, run_start
 from ingestions.services.table import table_open
 from tests.engine.loader.feed import new_session
+from tests.support.csv_files import write_large, write_small
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,23 +51,6 @@ def make(url: str, folder: Path, table: str, **more: Any) -> Ingestion:
         **more,
     }
     return ingestion_create(owner=owner, config=config)[0]
-
-
-def small(folder: Path, count: int) -> int:
-    """Files of one row; how many rows."""
-    for number in range(count):
-        (folder / f"{number:03}.csv").write_text(f"id,name\n{number},x\n")
-    return count
-
-
-def large(folder: Path) -> int:
-    block = "".join(f"{number},{'x' * 60},{number * 3.5},{'2026-01-01 10:00:00'}\n" for number in range(1000))
-    for number in range(LARGE_FILES):
-        with (folder / f"large-{number}.csv").open("w") as file:
-            file.write("id,name,amount,at\n")
-            for _ in range(ROWS // 1000 // LARGE_FILES):
-                file.write(block)
-    return ROWS
 
 
 class Worker:
@@ -117,13 +101,13 @@ def branches(server: EmbeddedServer, table: str) -> set[str]:
 def test_a_long_write_is_cancelled_without_a_trace_and_loaded_by_the_next_run(
     spark_server: EmbeddedServer, root: Path
 ) -> None:
-    rows = small(root, 3)
+    rows = write_small(root, 3)
     ingestion = make(spark_server.url, root, "long_write", format={"type": "csv", "schema": {"hints": {"id": "int"}}})
     assert load(ingestion).rows_done == rows
     with table_open(ingestion=ingestion) as loader:
         before = loader.state()
     assert before is not None
-    rows = large(root)
+    rows = write_large(root, files=LARGE_FILES, rows=ROWS)
     worker = Worker(ingestion)
     worker.until(lambda run: "writing rows" in run.phase)
     time.sleep(1.5)  # in the middle of it
@@ -146,7 +130,7 @@ def test_a_long_write_is_cancelled_without_a_trace_and_loaded_by_the_next_run(
 
 @pytest.mark.spark
 def test_a_run_of_several_batches_keeps_the_whole_ones(spark_server: EmbeddedServer, root: Path) -> None:
-    small(root, 24)
+    write_small(root, 24)
     ingestion = make(spark_server.url, root, "several", limits={"files_per_batch": 2})
     worker = Worker(ingestion)
     worker.until(lambda run: run.batches_done >= 2)
@@ -165,7 +149,7 @@ def test_a_run_of_several_batches_keeps_the_whole_ones(spark_server: EmbeddedSer
 
 @pytest.mark.spark
 def test_inferring_types_of_large_files_is_cancelled(spark_server: EmbeddedServer, root: Path) -> None:
-    large(root)
+    write_large(root, files=LARGE_FILES, rows=ROWS)
     ingestion = make(spark_server.url, root, "inferring")
     worker = Worker(ingestion)
     worker.until(lambda run: "comparing columns" in run.phase)
@@ -183,7 +167,7 @@ def deaf() -> Iterator[int]:
 
 
 def test_a_cluster_that_hangs_holds_up_no_cancellation(deaf: int, root: Path) -> None:
-    small(root, 1)
+    write_small(root, 1)
     worker = Worker(make(f"sc://127.0.0.1:{deaf}/", root, "deaf"))
     worker.until(lambda run: Batch.objects.exists())
     time.sleep(0.5)
@@ -194,7 +178,7 @@ def test_a_cluster_that_hangs_holds_up_no_cancellation(deaf: int, root: Path) ->
 
 
 def test_a_run_that_waits_for_its_next_try_is_cancelled_at_once(root: Path) -> None:
-    small(root, 1)
+    write_small(root, 1)
     ingestion = make("sc://127.0.0.1:9/", root, "away")
     run = run_start(ingestion=ingestion)
     run_work(run_id=str(run.pk))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -15,6 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from clusters.models import Cluster
 from ingestions.engine.ledger import State
 from ingestions.models import Batch, Ingestion, LedgerEntry, Run
+from ingestions.services.files import can_retry, file_retry
 from ingestions.services.lease import claim
 from ingestions.services.store import OrmStore
 from tests.engine.feeds import CONFIG
@@ -65,12 +67,16 @@ class OrmBackend:
     def cancel(self, wanted: bool) -> None:
         Run.objects.filter(pk=self.run.pk).update(cancel_requested_at=timezone.now() if wanted else None)
 
+    def retry(self) -> None:
+        for file in LedgerEntry.objects.filter(ingestion=self.ingestion, state=State.FAILED):
+            if can_retry(file=file):
+                file_retry(file=file)
+
     def rows(self) -> list[tuple[str, State, int]]:
-        entries = LedgerEntry.objects.filter(ingestion=self.ingestion)
-        return [
-            (address, State(state), rows or 0)
-            for address, state, rows in entries.values_list("address", "state", "rows")
-        ]
+        return _rows(LedgerEntry.objects.filter(ingestion=self.ingestion))
+
+    def newest(self) -> list[tuple[str, State, int]]:
+        return _rows(LedgerEntry.objects.filter(ingestion=self.ingestion).newest())
 
     def open_batches(self) -> set[str]:
         batches = Batch.objects.filter(ingestion=self.ingestion, state=Batch.State.OPEN)
@@ -80,6 +86,12 @@ class OrmBackend:
         cluster = self.ingestion.cluster
         self.ingestion.delete()
         cluster.delete()
+
+
+def _rows(entries: QuerySet[LedgerEntry]) -> list[tuple[str, State, int]]:
+    return [
+        (address, State(state), rows or 0) for address, state, rows in entries.values_list("address", "state", "rows")
+    ]
 
 
 class OrmMachine(LedgerMachine):

@@ -193,6 +193,11 @@ class TableLoader(Protocol):
         columns are looked at, which is quicker.
         """
 
+    def foresee(self, entries: Sequence[Entry]) -> None:
+        """Where there is no table yet, asks for the types of these files' columns ahead: ``infer`` finds the answer
+        there if the files that it is given have the same sample. Nothing else may be asked meanwhile.
+        """
+
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         """Columns of these files with the narrowest type that fits 99 % of the sampled values, hints applied;
         ``only`` restricts it to some names (new columns of a table that exists).

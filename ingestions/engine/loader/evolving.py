@@ -27,7 +27,7 @@ from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.forms import Forms
 from ingestions.engine.loader.frames import union
 from ingestions.engine.loader.from_path import with_path
-from ingestions.engine.loader.infer import Inference
+from ingestions.engine.loader.infer import Inference, sample
 from ingestions.engine.loader.matching import Rules, is_reserved
 from ingestions.engine.loader.readers import Readers
 from ingestions.engine.loader.rows import RawFrame, table_rows
@@ -66,6 +66,8 @@ class EvolvingTable(IcebergTable):
         schema = config.format.schema_
         self.policy = Policy(Mode.of(schema.evolution_mode, schema.evolution_enabled))
         self.our_columns_there = False  # as far as this loader has seen
+        #: the sample of files that types were asked for ahead, and the answer.
+        self._foreseen: tuple[Mapping[Shape, Sequence[str]], Mapping[str, types.Type]] = ({}, {})
 
     def state(self, *, counted: bool = True) -> TableState | None:
         try:
@@ -234,6 +236,13 @@ class EvolvingTable(IcebergTable):
     def compare_less(self) -> None:
         self.readers.versions.compare_less()
 
+    def foresee(self, entries: Sequence[Entry]) -> None:
+        schema = self.config.format.schema_
+        if schema.inference == "manual" or self.state(counted=False) is not None:
+            return
+        groups = sample(entries, schema)
+        self._foreseen = (groups, Inference(self.readers, self.converter).columns(groups))
+
     def infer(self, entries: Sequence[Entry], only: Sequence[str] | None = None) -> tuple[Column, ...]:
         schema = self.config.format.schema_
         order = self.config.format.column_order
@@ -255,8 +264,11 @@ class EvolvingTable(IcebergTable):
 
     def _inferred(self, entries: Sequence[Entry]) -> list[Column]:
         addresses = [entry.file.address for entry in entries]
+        groups = sample(entries, self.config.format.schema_)
+        foreseen, seen = self._foreseen
         try:
-            seen = Inference(self.readers, self.converter, self.config.format.schema_).columns(entries)
+            if groups != foreseen:
+                seen = Inference(self.readers, self.converter).columns(groups)
         except Exception as error:
             raise self.read_failed(error, addresses, "inferring the columns' types") from error
         columns: dict[str, Column] = {}

@@ -56,14 +56,13 @@ def sample(entries: Sequence[Entry], limits: config.Schema) -> dict[Shape, list[
 
 
 class Inference:
-    def __init__(self, readers: Readers, converter: Converter, limits: config.Schema) -> None:
+    def __init__(self, readers: Readers, converter: Converter) -> None:
         self.readers = readers
         self.converter = converter
-        self.limits = limits
 
-    def columns(self, entries: Sequence[Entry]) -> dict[str, types.Type]:
-        """File's name → type, in order of first appearance; names that differ in case only are one column."""
-        groups = sample(entries, self.limits)
+    def columns(self, groups: Mapping[Shape, Sequence[str]]) -> dict[str, types.Type]:
+        """File's name → type, in order of first appearance; names that differ in case only are one column. ``groups``:
+        a :func:`sample`."""
         found: dict[str, types.Type] = {}
         texts = {shape: files for shape, files in groups.items() if shape.format == "csv"}
         _merge(found, self._csv(texts) if texts else {})

@@ -16,7 +16,7 @@ import pyspark.sql.connect.functions as F
 from autoloader.lib.errors import AutoloaderError, FatalError, ValueLost
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import AttemptState, Entry
-from ingestions.engine.loader import asking, counts, observing, replacing
+from ingestions.engine.loader import counts, observing, replacing
 from ingestions.engine.loader.base import (
     BATCH_ID,
     PLAIN,
@@ -37,9 +37,10 @@ from ingestions.engine.loader.failures import commit_failure, is_missing_table
 from ingestions.engine.loader.folders import Weigh
 from ingestions.engine.loader.merge import Merge
 from ingestions.engine.loader.overwrite import Overwrite
+from ingestions.engine.loader.publishing import Branch, publish
 from ingestions.engine.loader.quarantine import Quarantine
-from ingestions.engine.loader.snapshots import BrokenChain, History
-from ingestions.engine.loader.sql import identifier, literal
+from ingestions.engine.loader.snapshots import BrokenChain
+from ingestions.engine.loader.sql import identifier
 from ingestions.engine.loader.staging import StagingTable
 from ingestions.engine.planner import in_parts
 from ingestions.engine.schema.policy import Mode
@@ -68,10 +69,7 @@ class SparkTableLoader(EvolvingTable):
         schema = config.format.schema_
         #: whether a batch is all that a run has found, however much that is.
         self.at_once = Mode.of(schema.evolution_mode, schema.evolution_enabled) is Mode.FAIL
-        self._chains: dict[str, History] = {}  # branch -> the table's snapshots, when the branch had been staged
-        self._batches: dict[str, str] = {}  # branch -> the batch that was staged on it
-        self._plans: dict[str, Plan] = {}
-        self._uncertain_branches: set[str] = set()  # never to be published
+        self._branches: dict[str, Branch] = {}  # by name; a slice is many batches, so what is dropped is forgotten
 
     def open_branch(self, branch: str) -> int | None:
         if not self.our_columns_there:
@@ -109,8 +107,7 @@ class SparkTableLoader(EvolvingTable):
 
     def stage(self, entries: Sequence[Entry], *, batch_id: str, attempt: AttemptState, plan: Plan = PLAIN) -> Staged:
         addresses = [entry.file.address for entry in entries]
-        self._batches[attempt.branch] = batch_id
-        self._plans[attempt.branch] = plan
+        self._branches[attempt.branch] = Branch(batch_id, plan)
         self.well_formed = plan.well_formed
         with self.tagged(attempt):
             try:
@@ -122,7 +119,7 @@ class SparkTableLoader(EvolvingTable):
         mode = self.mode()
         if mode is not None:
             return mode.stage(entries, batch_id, attempt)
-        plan = self._plans[attempt.branch]
+        plan = self._branches[attempt.branch].plan
         emptied = replacing.delete(self, attempt, plan.replaced)
         for part in in_parts(entries, self.config.limits) if self.at_once else [entries]:
             rows, columns = self.frame(part, batch_id, careful=None if self.well_formed else plan.careful)
@@ -143,7 +140,7 @@ class SparkTableLoader(EvolvingTable):
 
     def batch_of(self, attempt: AttemptState) -> str:
         """The batch that this loader has staged with this attempt."""
-        return self._batches[attempt.branch]
+        return self._branches[attempt.branch].batch
 
     def own_step(self, attempt: AttemptState, before: int | None) -> int | None:
         """The branch's head after a statement of ours that cannot carry the attempt's name; ``before`` where it made
@@ -157,7 +154,7 @@ class SparkTableLoader(EvolvingTable):
 
     def _staged(self, batch_id: str, attempt: AttemptState, emptied: tuple[int, ...]) -> Staged:
         history, _ = self.history(detail_of=attempt.branch)
-        self._chains[attempt.branch] = history
+        self._branches[attempt.branch].history = history
         head = history.snapshots.get(history.refs.get(attempt.branch, -1))
         if head is None or (head.batch, head.attempt) != (batch_id, attempt.branch):
             raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was just staged.")
@@ -195,7 +192,7 @@ class SparkTableLoader(EvolvingTable):
                 added = mode.added(attempt, entries) if mode else self._added(staged, attempt)
                 by_file = counts.by_file(added if mode else _together(added, staged))
                 if uncertain := frozenset(file for file, count in by_file.items() if count.uncertain):
-                    self._uncertain_branches.add(attempt.branch)
+                    self._branches[attempt.branch].uncertain = True
                     return Audit(by_file, uncertain=uncertain)
                 rescued = any(each.rescued_rows for each in by_file.values())
                 keys = observing.rescued_keys(self, added) if rescued else {}
@@ -223,7 +220,7 @@ class SparkTableLoader(EvolvingTable):
             raise commit_failure(error, "auditing the staged batch") from error
 
     def _check_replaced(self, attempt: AttemptState) -> None:
-        plan = self._plans[attempt.branch]
+        plan = self._branches[attempt.branch].plan
         left = self.rows_left(plan.replaced, attempt.branch)
         if rows := sum(left.values()):
             raise ValueLost(
@@ -274,8 +271,6 @@ class SparkTableLoader(EvolvingTable):
 
     def adopted(self, batch_id: str, found: Found, attempt: AttemptState | None = None) -> Audit:
         mode = self.mode()
-        if mode is None and attempt is None:
-            return Audit(self.batch_counts(batch_id))
         try:
             audit = mode.adopted(batch_id, found, attempt) if mode else Audit(self.batch_counts(batch_id))
             own = self._nameless(found, attempt) if attempt else []
@@ -320,66 +315,13 @@ class SparkTableLoader(EvolvingTable):
     def publish(self, attempt: AttemptState, staged: Staged) -> None:
         if staged.snapshot_id is None:
             return
-        if attempt.branch in self._uncertain_branches:
+        known = self._branches.get(attempt.branch)
+        if known is not None and known.uncertain:
             raise FatalError("rows_uncertain", f"Files on the branch {attempt.branch} have to be read with care first.")
         what = f"publishing the branch {attempt.branch}"
         with self.tagged(attempt):
             tries = itertools.count()
-            self.committed(lambda: self._publish(attempt, staged, again=next(tries) > 0), what)
-
-    def _publish(self, attempt: AttemptState, staged: Staged, *, again: bool) -> None:
-        snapshot_id = staged.snapshot_id
-        if again:  # the first time the table is as staging left it; where it is not, the commit is refused
-            self.refresh()
-        history = self._now(attempt, again=again)
-        main = history.refs.get("main")
-        if snapshot_id is None or (main is not None and history.holds(main, snapshot_id)):
-            return  # an earlier try came through, though its answer did not
-        if history.refs.get(attempt.branch) != snapshot_id:
-            raise LostRace("branch_changed", f"The branch {attempt.branch} does not end in what was audited.")
-        try:
-            own = {each.id for each in history.snapshots.values() if each.attempt == attempt.branch}
-            own.update(staged.own)
-            foreign = history.foreign(snapshot_id, attempt.base_snapshot_id, own)
-        except BrokenChain as error:
-            raise LostRace("chain_broken", f"The branch {attempt.branch} does not begin where it was made.") from error
-        if foreign is not None:
-            raise LostRace("foreign_snapshot", f"The branch {attempt.branch} holds a foreign snapshot ({foreign}).")
-        if main is not None and main != attempt.base_snapshot_id:
-            raise LostRace("lost_race", "Something else was published into the table since the branch was made.")
-        self._check_new(history, attempt)
-        name = literal(identifier(self.destination.database, self.destination.table))
-        rows = asking.answer(
-            self.spark,
-            f"CALL {identifier(self.destination.catalog)}.system.fast_forward"
-            f"(table => {name}, branch => 'main', to => {literal(attempt.branch)})",
-        )
-        if rows[0]["updated_ref"] != snapshot_id:
-            raise FatalError(
-                "published_more",
-                f"The branch {attempt.branch} was written to while it was published: main is at "
-                f"{rows[0]['updated_ref']}, and {snapshot_id} was audited.",
-                "Compare the table with the ledger (manage.py ledger verify) before the next run.",
-            )
-
-    def _now(self, attempt: AttemptState, *, again: bool) -> History:
-        """The branches as they are now. The ancestors of what was staged are what they were, so only where the branch
-        has moved, and when a first try came to nothing, there is more to read."""
-        known = self._chains.get(attempt.branch)
-        if known is not None and not again:
-            refs = self.heads()
-            if refs.get(attempt.branch) == known.refs.get(attempt.branch):
-                return History(known.snapshots, refs)
-        return self.history()[0]
-
-    def _check_new(self, history: History, attempt: AttemptState) -> None:
-        """The batch is not among the ancestors of the branch: whoever staged it may not have looked before."""
-        try:
-            found = history.find_batch(attempt.base_snapshot_id, self._batches.get(attempt.branch, ""))
-        except BrokenChain:  # who stages a batch that others may have published has asked the rows
-            return
-        if found is not None:
-            raise LostRace("published_already", f"The batch was published by an earlier attempt (snapshot {found.id}).")
+            self.committed(lambda: publish(self, attempt, staged, known, again=next(tries) > 0), what)
 
     def drop_branch(self, branch: str) -> None:
         tries = itertools.count()
@@ -390,7 +332,7 @@ class SparkTableLoader(EvolvingTable):
             self.spark.sql(f"ALTER TABLE {self.table} DROP BRANCH IF EXISTS {identifier(branch)}")
             if self.mode() is not None:
                 StagingTable(self, branch).drop()
-            if self.config.format.bad_rows == "quarantine" and branch not in self._plans:  # of another worker
+            if self.config.format.bad_rows == "quarantine" and branch not in self._branches:  # of another worker
                 Quarantine(self).drop_branch(branch)
 
         try:
@@ -398,12 +340,7 @@ class SparkTableLoader(EvolvingTable):
         except Exception as error:
             if not is_missing_table(error.__cause__ if isinstance(error.__cause__, Exception) else error):
                 raise
-        self._forget(branch)
-
-    def _forget(self, branch: str) -> None:
-        """A slice is many batches, and each remembers all snapshots of the table."""
-        for remembered in (self._chains, self._batches, self._plans):
-            remembered.pop(branch, None)
+        self._branches.pop(branch, None)
 
 
 def _together(rows: Any, staged: Staged) -> Any:

@@ -185,7 +185,7 @@ def _counted(keys: Sequence[_Key], converter: Converter) -> Expression:
     end = converter.end
     fractions = any(str(key.type) == _DOUBLE for key in keys)
     spaced = F.contains(line, F.lit('" ')) | F.contains(line, F.lit('"\t'))
-    # what has values was parsed, and what is closed once, at its end, has nothing behind it; else the parser has to look
+    # what has values was parsed, and nothing is behind what is closed once, at its end; else the parser has to look
     closed_once = (given > 0) & (F.octet_length(F.substring_index(line, "}", 1)) == F.octet_length(line) - 1)
     checks = [
         F.startswith(line, F.lit("{")) & F.endswith(line, F.lit("}")),

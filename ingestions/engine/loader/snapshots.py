@@ -27,16 +27,6 @@ class History:
     snapshots: Mapping[int, Snapshot] = field(default_factory=dict)
     refs: Mapping[str, int] = field(default_factory=dict)
 
-    def ancestors(self, head: int | None) -> Iterator[Snapshot]:
-        """``head`` first. Raises :class:`BrokenChain` where the chain was cut before its root."""
-        at = head
-        while at is not None:
-            snapshot = self.snapshots.get(at)
-            if snapshot is None:
-                raise BrokenChain(at)
-            yield snapshot
-            at = snapshot.parent_id
-
     def known_ancestors(self, head: int | None) -> Iterator[Snapshot]:
         """``head`` first, as far as the chain goes."""
         at = head
@@ -44,12 +34,18 @@ class History:
             yield snapshot
             at = snapshot.parent_id
 
+    def ancestors(self, head: int | None) -> Iterator[Snapshot]:
+        """``head`` first. Raises :class:`BrokenChain` where the chain was cut before its root."""
+        at = head
+        for snapshot in self.known_ancestors(head):
+            yield snapshot
+            at = snapshot.parent_id
+        if at is not None:
+            raise BrokenChain(at)
+
     def holds(self, head: int | None, wanted: int) -> bool:
         """Whether ``wanted`` is ``head`` or one of its ancestors, as far as the chain goes."""
-        try:
-            return any(snapshot.id == wanted for snapshot in self.ancestors(head))
-        except BrokenChain:
-            return False
+        return any(snapshot.id == wanted for snapshot in self.known_ancestors(head))
 
     def find_batch(self, head: int | None, batch_id: str) -> Snapshot | None:
         return next((snapshot for snapshot in self.ancestors(head) if snapshot.batch == batch_id), None)

@@ -195,7 +195,10 @@ def _gone(address: str) -> FileError:
             path=address,
         )
     return FileError(
-        "file_gone", f"{address} is not there any more.", "Put it back, or skip it in the ledger.", path=address
+        "file_gone",
+        f"{address} is not there any more.",
+        "Put it back and retry it, or skip it in the ledger.",
+        path=address,
     )
 
 

@@ -68,7 +68,7 @@ _SKEW = _access(
 _BUSY = _transient(
     "storage_busy", "The storage asks for fewer requests or is not available ({what}).", "It is tried again by itself."
 )
-_GONE = _file("file_gone", "{what} is not there any more.", "Put it back, or skip it in the ledger.")
+_GONE = _file("file_gone", "{what} is not there any more.", "Put it back and retry it, or skip it in the ledger.")
 _ARCHIVED = _file(
     "archived_object",
     "{what} lies in an archive storage class and cannot be read at once.",
