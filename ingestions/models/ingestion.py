@@ -84,6 +84,8 @@ class Ingestion(models.Model):
     monthly_cost_version = models.PositiveIntegerField(null=True, blank=True)
     changes_pending = models.PositiveIntegerField(default=0)
     last_polled_at = models.DateTimeField(null=True, blank=True)
+    #: files modified before it are not new, where only new ones are wanted (``schedule.start`` is ``new_only``).
+    new_from = models.DateTimeField(null=True, blank=True)
     next_run_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

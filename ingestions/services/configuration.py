@@ -150,7 +150,6 @@ def _all_masked(credentials: Credentials) -> bool:
 _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
     ("schedule.frequency", None),
-    ("schedule.backfill.enabled", False),
     ("transform.sql", None),
     ("limits.priority", 0),
     ("limits.monthly_budget", None),
@@ -159,8 +158,7 @@ _LATER: tuple[tuple[str, Any], ...] = (
     ("quality.alerts_enabled", False),
 )
 _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    ("source.discovery", ("auto", "full")),
-    ("schedule.start", ("all",)),
+    ("source.discovery", ("auto", "full", "incremental")),
     ("engine", ("batch",)),
 )
 

@@ -32,9 +32,11 @@ from ingestions.models.run import PHASE_LENGTH, RunQuerySet
 from ingestions.services import breakers
 from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
+from ingestions.services.discovering import audit_of
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.runs import run_enqueue, run_put_back
+from ingestions.services.starting import start_of
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
 
@@ -148,6 +150,8 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
             interrupt=interrupt,
             now=timezone.now,
             should_stop=stop_requested,
+            start=start_of(run.ingestion, config),
+            audit=audit_of(config),
         )
         return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
     finally:
