@@ -239,6 +239,8 @@ BREAKER_WAIT_SECONDS = env.float("AUTOLOADER_BREAKER_WAIT_SECONDS", default=10)
 BREAKER_LONGEST_WAIT_SECONDS = env.float("AUTOLOADER_BREAKER_LONGEST_WAIT_SECONDS", default=300)
 #: a run that has waited longer than this fails.
 BREAKER_PATIENCE_SECONDS = env.float("AUTOLOADER_BREAKER_PATIENCE_SECONDS", default=3600)
+#: all of a source whose names grow is listed so often.
+AUDIT_HOURS = env.float("AUTOLOADER_AUDIT_HOURS", default=24)
 CHECKPOINT_BASE_PATH = env.str("CHECKPOINT_BASE_PATH", default=str(DATA_DIR / "checkpoints"))
 COST_PER_DBU_HOUR = env.float("COST_PER_DBU_HOUR", default=0.40)
 STORAGE_COST_PER_GB = env.float("STORAGE_COST_PER_GB", default=0.023)

@@ -10,11 +10,12 @@ from typing import Any, Self
 from autoloader.lib.errors import ConfigError
 from ingestions.engine import config
 from ingestions.engine.config import Backfill, IngestionConfig
+from ingestions.engine.ledger import Cause
 from ingestions.engine.sources.base import RemoteFile, Source, SparkAccess
 from ingestions.engine.sources.location import locate
 
-#: how the reasons of files begin that were left out for their time only.
-REASONS_OF_TIME = ("too old", "too new", "before the start")
+#: of files that were left out for their time only.
+CAUSES_OF_TIME = frozenset({Cause.TOO_OLD, Cause.TOO_NEW, Cause.BEFORE_START})
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,15 @@ class RangeOfSource:
         self._wanted = wanted
         self.seen = 0
 
-    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
-        for file in self._source.list(start_after):
+    @property
+    def left_out(self) -> int:
+        return self._source.left_out
+
+    def folders(self, below: str) -> Iterator[str]:
+        return self._source.folders(below)
+
+    def list(self, start_after: str | None = None, *, below: str | None = None) -> Iterator[RemoteFile]:
+        for file in self._source.list(start_after, below=below):
             if self._wanted.holds(file):
                 self.seen += 1
                 yield file

@@ -77,7 +77,17 @@ class Source(Part):
     modified_after: datetime | None = None
     modified_before: datetime | None = None
     settle_seconds: int = Field(0, ge=0, le=366 * 86_400)
+    #: a file is loaded once two listings, at least a second apart, have shown it the same.
+    two_looks: bool = False
+    #: files of a folder wait until one of this name (such as ``_SUCCESS``) is in it, or in a folder above it.
+    await_marker: str | None = Field(None, min_length=1, max_length=200)
+    #: names that files have while they are written (``.tmp``, ``.part``, ``.crc`` and the like).
+    temporary_names: Literal["skip", "load"] = "skip"
     discovery: Literal["auto", "full", "incremental", "events"] = "auto"
+    #: incremental: files may come into the folder of a date so long after its end.
+    lateness_hours: float = Field(48, ge=0, le=24 * 366, allow_inf_nan=False)
+    #: incremental: all of the source is listed again after so long; ``None``: as the installation says.
+    audit_hours: float | None = Field(None, gt=0, le=24 * 366, allow_inf_nan=False)
     after_load: AfterLoad = Field(default_factory=AfterLoad)
 
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ingestions.engine.config import IngestionConfig
+from ingestions.engine.discovery import AUDIT
 from ingestions.engine.ledger import AttemptState, Store
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.sources.base import Source
@@ -26,4 +27,10 @@ class Context:
     interrupt: Callable[[AttemptState], None]
     now: Callable[[], datetime]
     should_stop: Callable[[], bool] = lambda: False
+    #: files modified before it are not wanted (``schedule.start``).
+    start: datetime | None = None
+    #: whether later listings may begin where this one ended; not of one that shows a part of the source only.
+    remembers: bool = True
+    #: how often all of the source is listed although its names grow.
+    audit: timedelta = AUDIT
     monotonic: Callable[[], float] = time.monotonic

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -40,6 +41,31 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 }
 
 
+class Cause(StrEnum):
+    """The rule that has skipped a file. A person's word, a duplicate and a replaced version have none."""
+
+    EXCLUDED = "excluded"
+    HIDDEN = "hidden"
+    UNREADABLE = "unreadable"
+    TEMPORARY = "temporary"
+    EMPTY = "empty"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    TOO_OLD = "too_old"
+    TOO_NEW = "too_new"
+    BEFORE_START = "before_start"
+    OVERWRITTEN = "overwritten"
+    SETTLING = "settling"  # changed a short while ago
+    UNSTABLE = "unstable"  # seen once; it has to look the same a second time
+    UNMARKED = "unmarked"  # the marker that says its folder is whole is not there yet
+
+
+#: files that only wait: the next listing looks again, and another version of one takes its row.
+HELD = frozenset({Cause.SETTLING, Cause.UNSTABLE, Cause.UNMARKED})
+#: rules that may be edited: a file that one of them has skipped is judged anew by each listing that shows it.
+RECONSIDERED = frozenset(Cause) - {Cause.OVERWRITTEN}
+
+
 #: why a version is skipped that was overwritten before it was loaded.
 REPLACED = "replaced: a later version of this file arrived before this one was loaded"
 
@@ -57,11 +83,14 @@ def sources_of(new: State) -> frozenset[State]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A ledger row as discovery needs it."""
+    """A ledger row as discovery needs it. ``since``: when it came into its state."""
 
     address: str
     version: str
     state: State
+    id: int = 0
+    cause: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +100,32 @@ class NewEntry:
     file: RemoteFile
     state: State
     reason: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A row that a rule had skipped, judged anew: DISCOVERED, or SKIPPED for another reason. ``file`` may be a later
+    version, which takes the place of one that only waited."""
+
+    id: int
+    file: RemoteFile
+    state: State
+    reason: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingEnd:
+    """How a listing was done: ``mode`` full, incremental or audit, and why; ``missed``: files that an audit has found
+    and incremental listings had missed; ``memory``: what the next listing has to know, as JSON; ``full_at``: when the
+    last whole listing began."""
+
+    mode: str
+    reason: str
+    missed: int
+    memory: Mapping[str, Any]
+    full_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +273,13 @@ class Store(Protocol):
         version that still waits (DISCOVERED) is SKIPPED: its content is gone, it could only be read as the new one.
         """
 
-    def finish_discovery(self, *, listed: int, hint: str = "") -> None: ...
+    def revise(self, revisions: Sequence[Revision]) -> int:
+        """Changes rows that are SKIPPED still, and returns how many are DISCOVERED by it."""
+
+    def listing_memory(self) -> Mapping[str, Any] | None:
+        """What the last listing for this destination left (:class:`ListingEnd`), if there was one."""
+
+    def finish_discovery(self, *, listed: int, hint: str = "", end: ListingEnd | None = None) -> None: ...
 
     # planning
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:

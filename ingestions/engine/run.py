@@ -12,9 +12,10 @@ from autoloader.lib.logs import log_context
 from ingestions.engine.batch import BatchLoad
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
-from ingestions.engine.discovery import discover
+from ingestions.engine.discovery import Before, discover
 from ingestions.engine.duplicates import Duplicates
 from ingestions.engine.first_bytes import Opening, with_shapes
+from ingestions.engine.incremental import Memory
 from ingestions.engine.ledger import BatchState, Entry
 from ingestions.engine.loader.base import TableLoader
 from ingestions.engine.planner import BATCHES_AHEAD, plan_batch
@@ -80,13 +81,17 @@ def _discover(context: Context) -> bool:
         config.source,
         overwritten=config.format.overwritten,
         now=context.now,
+        before=Before(Memory.from_json(store.listing_memory()), context.audit) if context.remembers else None,
+        start=context.start,
         should_stop=lambda: _stopping(context),
         tell=store.listing,
     )
     if not found.complete:
         return False
-    store.finish_discovery(listed=found.listed, hint=found.hint)
-    logger.info("discovered", extra={"listed": found.listed, "recorded": found.recorded, "skipped": found.skipped})
+    store.finish_discovery(listed=found.listed, hint=found.hint, end=found.end if context.remembers else None)
+    counts = {"listed": found.listed, "recorded": found.recorded, "skipped": found.skipped, "reopened": found.reopened}
+    told = {"mode": found.end.mode, "reason": found.end.reason, "missed": found.end.missed} if found.end else {}
+    logger.info("discovered", extra={**counts, **told})
     return True
 
 

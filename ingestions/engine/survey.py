@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ingestions.engine import config
 from ingestions.engine.discovery import discover
-from ingestions.engine.ledger import Entry, Known, NewEntry, State
+from ingestions.engine.ledger import Entry, Known, NewEntry, Revision, State
 from ingestions.engine.sources.base import RemoteFile, Source
 
 #: the time back from now in which arriving files are counted.
@@ -61,6 +61,14 @@ class _Eye:
                 self._survey.skipped[entry.reason.partition(":")[0]] += 1
         return len(entries)
 
+    def revise(self, revisions: Sequence[Revision]) -> int:
+        for each in revisions:
+            if each.state == State.DISCOVERED:
+                self._count(each.file)
+            else:
+                self._survey.skipped[each.reason.partition(":")[0]] += 1
+        return sum(each.state == State.DISCOVERED for each in revisions)
+
     def _count(self, file: RemoteFile) -> None:
         seen = self._survey
         seen.files += 1
@@ -82,6 +90,7 @@ def survey(
     now: datetime,
     keep: int,
     known: Callable[[Sequence[str]], Mapping[str, Sequence[Known]]] = lambda _: {},
+    start: datetime | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Survey:
     """Lists ``source`` by the rules of discovery and records nothing. ``known``: what a ledger has of these addresses.
@@ -94,6 +103,7 @@ def survey(
         wanted,
         overwritten=overwritten,
         now=lambda: now,
+        start=start,
         should_stop=should_stop,
     )
     seen.listed, seen.hint, seen.complete = found.listed, found.hint, found.complete

@@ -1,5 +1,6 @@
 from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
+from ingestions.models.listing import Census, Listing
 from ingestions.models.ops import Heartbeat, LimitLock
 from ingestions.models.run import Attempt, Batch, Run, RunError
 from ingestions.models.schema import SchemaChange, SchemaVersion
@@ -7,11 +8,13 @@ from ingestions.models.schema import SchemaChange, SchemaVersion
 __all__ = [
     "Attempt",
     "Batch",
+    "Census",
     "Credential",
     "Heartbeat",
     "Ingestion",
     "LedgerEntry",
     "LimitLock",
+    "Listing",
     "Run",
     "RunError",
     "SchemaChange",

@@ -93,6 +93,8 @@ class Ingestion(models.Model):
     monthly_cost_version = models.PositiveIntegerField(null=True, blank=True)
     changes_pending = models.PositiveIntegerField(default=0)
     last_polled_at = models.DateTimeField(null=True, blank=True)
+    #: files modified before it are not new, where only new ones are wanted (``schedule.start`` is ``new_only``).
+    new_from = models.DateTimeField(null=True, blank=True)
     #: when its schedule fires next; only an active one has it. A fire is claimed by moving it on.
     next_run_at = models.DateTimeField(null=True, blank=True)
     #: when that was reckoned: an instant to come means that the clock was set back since.

@@ -40,7 +40,8 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
 class LedgerEntry(models.Model):
     """It belongs to ingestion and destination: another destination starts with nothing loaded."""
 
-    ingestion = models.ForeignKey(Ingestion, on_delete=models.CASCADE, related_name="files")
+    # indexes that begin with them are below
+    ingestion = models.ForeignKey(Ingestion, on_delete=models.CASCADE, related_name="files", db_index=False)
     destination_key = models.CharField(max_length=800)
     address = models.TextField()
     version = models.CharField(max_length=200)
@@ -48,10 +49,12 @@ class LedgerEntry(models.Model):
     modified_at = models.DateTimeField()
     state = models.CharField(max_length=12, choices=[(state.value, state.value.capitalize()) for state in State])
     reason = models.TextField(blank=True)
+    #: which rule has skipped it, where one has: :class:`~ingestions.engine.ledger.Cause`.
+    cause = models.CharField(max_length=20, blank=True, default="")
     error_code = models.CharField(max_length=60, blank=True)
     shape = models.JSONField(null=True, blank=True)
     #: the run that gave it its state, and the batch that holds its rows.
-    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="files")
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="files", db_index=False)
     batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="entries")
     snapshot_id = models.BigIntegerField(null=True, blank=True)
     rows = models.BigIntegerField(null=True, blank=True)

@@ -103,6 +103,12 @@ class Run(models.Model):
     slices = models.PositiveIntegerField(default=0)
     transient_failures = models.PositiveIntegerField(default=0, help_text="in a row, since the last progress")
     discovered_at = models.DateTimeField(null=True, blank=True)
+    #: how the source was listed (``full``, ``incremental``, ``audit``), and why so.
+    listing_mode = models.CharField(max_length=12, blank=True, default="")
+    listing_reason = models.CharField(max_length=500, blank=True, default="")
+    files_missed = models.BigIntegerField(
+        default=0, help_text="files found by an audit that incremental listings had missed"
+    )
     phase = models.CharField(max_length=PHASE_LENGTH, blank=True)
     waits_for = models.CharField(max_length=80, blank=True, help_text="the breaker that has to close first")
     waits_since = models.DateTimeField(null=True, blank=True)

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from autoloader.lib.chunks import chunks
-from ingestions.engine.backfill import REASONS_OF_TIME, Range, RangeOfSource, range_of
+from ingestions.engine.backfill import CAUSES_OF_TIME, Range, RangeOfSource, range_of
 from ingestions.engine.ledger import State
 from ingestions.engine.sources.base import Source
 from ingestions.models import Ingestion, LedgerEntry, Run
@@ -71,11 +70,11 @@ def within(source: Source, run: Run, store: OrmStore) -> Iterator[Source]:
 
 def _let_in(run: Run, wanted: Range, store: OrmStore) -> None:
     """Step by step, so that no transaction is long; what was done already is not found again."""
-    for_its_time = Q()
-    for reason in REASONS_OF_TIME:
-        for_its_time |= Q(reason__startswith=reason)
     rows = LedgerEntry.objects.filter(
-        for_its_time, ingestion=run.ingestion, destination_key=store.destination_key, state=State.SKIPPED
+        ingestion=run.ingestion,
+        destination_key=store.destination_key,
+        state=State.SKIPPED,
+        cause__in=CAUSES_OF_TIME,
     ).newest()
     if wanted.modified_after is not None:
         rows = rows.filter(modified_at__gte=wanted.modified_after)
@@ -86,5 +85,11 @@ def _let_in(run: Run, wanted: Range, store: OrmStore) -> None:
     for some in chunks(meant):
         store.fence()
         LedgerEntry.objects.filter(pk__in=some, state=State.SKIPPED).update(
-            state=State.DISCOVERED, reason="", error_code="", shape=None, run=None, state_changed_at=timezone.now()
+            state=State.DISCOVERED,
+            reason="",
+            cause="",
+            error_code="",
+            shape=None,
+            run=None,
+            state_changed_at=timezone.now(),
         )

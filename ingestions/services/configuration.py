@@ -149,7 +149,6 @@ def _all_masked(credentials: Credentials) -> bool:
 #: fields that are kept for later: (dotted path, value that means "not used").
 _LATER: tuple[tuple[str, Any], ...] = (
     ("source.after_load.action", "keep"),
-    ("schedule.backfill.enabled", False),
     ("transform.sql", None),
     ("limits.monthly_budget", None),
     ("quality.row_count_threshold", None),
@@ -157,9 +156,8 @@ _LATER: tuple[tuple[str, Any], ...] = (
     ("quality.alerts_enabled", False),
 )
 _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    ("source.discovery", ("auto", "full")),
+    ("source.discovery", ("auto", "full", "incremental")),
     ("schedule.frequency", (None, "hourly", "daily", "weekly", "custom")),
-    ("schedule.start", ("all",)),
     ("engine", ("batch",)),
 )
 

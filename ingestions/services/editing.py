@@ -18,6 +18,7 @@ from ingestions.engine.ledger import State
 from ingestions.models import Credential, Ingestion, LedgerEntry, Run, SchemaChange
 from ingestions.services import configuration
 from ingestions.services.configuration import Checked, InvalidConfig
+from ingestions.services.discovering import refuse_incremental
 from ingestions.services.effects import Edit, effects
 from ingestions.services.history import edit_record, edits_since
 from ingestions.services.ingestions import credential_keep, credential_parts
@@ -163,6 +164,8 @@ def _keep(
     if not (fields or credentials or step):
         return Edited(row, checked.warnings, ())
     _refuse_in_a_refresh(row, fields, config)
+    if "source.discovery" in fields:
+        refuse_incremental(row, config)
     told = tuple(_effects(row, old, new, fields, credentials, checked))
     moved = row.destination_key != config.destination.key
     values: dict[str, Any] = {
@@ -174,6 +177,8 @@ def _keep(
         "config_version": F("config_version") + 1,
         "updated_at": timezone.now(),
     }
+    if "schedule.start" in fields:
+        values["new_from"] = timezone.now() if config.schedule.start == "new_only" else None
     if moved:
         values |= _totals(row, config.destination.key)
     if moved or row.cluster_id != checked.cluster.pk:

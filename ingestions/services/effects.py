@@ -95,6 +95,7 @@ _WANTED = (
     "source.max_bytes",
     "source.modified_after",
     "source.modified_before",
+    "source.temporary_names",
 )
 
 
@@ -114,9 +115,14 @@ def _source(edit: Edit) -> Iterator[str]:
             "files that wait already are loaded still."
         )
     if edit.touches(*_WANTED):
-        yield "Files that were skipped by the old bounds stay skipped; the new ones are for files not seen yet."
-    if edit.touches("source.settle_seconds"):
-        yield "How long a file rests before it is loaded changes with the next run."
+        yield (
+            "Files that were skipped by the old rules are judged anew by the next run, which lists the whole source; "
+            "what is loaded stays loaded, and files that wait already are loaded still."
+        )
+    if edit.touches("source.settle_seconds", "source.two_looks", "source.await_marker"):
+        yield "When a file counts as whole changes with the next run."
+    if edit.touches("source.discovery", "source.lateness_hours", "source.audit_hours"):
+        yield "How the source is listed changes with the next run; no file is loaded twice by it."
     if edit.credentials == "removed":
         yield "The credentials are forgotten: a run can only read what needs none."
     elif edit.credentials or edit.touches("source.credential_id"):
@@ -151,7 +157,10 @@ def _format(edit: Edit) -> Iterator[str]:
 
 def _rest(edit: Edit) -> Iterator[str]:
     if edit.touches("schedule.start", "schedule.backfill"):
-        yield "Where to start is for files not seen yet; it takes nothing out of the table."
+        yield (
+            "Files not loaded yet are judged by the new start, those that the old one has skipped among them; it takes "
+            "nothing out of the table."
+        )
     if any(
         field.startswith("schedule.") and not field.startswith(("schedule.start", "schedule.backfill"))
         for field in edit.fields

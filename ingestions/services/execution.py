@@ -34,11 +34,13 @@ from ingestions.services import breakers
 from ingestions.services.backfill import within
 from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
+from ingestions.services.discovering import audit_of
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
 from ingestions.services.places import places_offer
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.retries import retry_at
 from ingestions.services.runs import next_in_queue, run_enqueue, run_put_back
+from ingestions.services.starting import start_of
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
 
@@ -172,6 +174,9 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
                 interrupt=interrupt,
                 now=timezone.now,
                 should_stop=stop_requested,
+                start=start_of(run.ingestion, config),
+                audit=audit_of(config),
+                remembers=run.backfill is None,
             )
             return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
     finally:

@@ -60,6 +60,7 @@ def file_retry(*, file: LedgerEntry) -> LedgerEntry:
 
 def _decide(file: LedgerEntry, allowed: frozenset[State], **changes: Any) -> LedgerEntry:
     with transaction.atomic():
+        changes["cause"] = ""  # a person has decided, whatever the rules say
         rows = LedgerEntry.objects.filter(pk=file.pk, destination_key=file.ingestion.destination_key, state__in=allowed)
         if not rows.update(state_changed_at=timezone.now(), **changes):
             file.refresh_from_db()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from autoloader.lib.errors import ConflictError
 from ingestions.engine.config import SECRET_FIELDS, Credentials
@@ -36,6 +37,7 @@ def ingestion_create(*, owner: Any, config: Any) -> tuple[Ingestion, tuple[str, 
             credential=credential,
             config=kept.to_json(),
             destination_key=kept.destination.key,
+            new_from=timezone.now() if kept.schedule.start == "new_only" else None,
         )
     return ingestion, checked.warnings
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from ingestions.engine.advice import advise, disagreements, malformed_fate, no_s
 from ingestions.engine.bad_files import unreadable
 from ingestions.engine.config import Credentials, IngestionConfig
 from ingestions.engine.first_bytes import EMPTY_CODES
-from ingestions.engine.ledger import Entry, Known, State
+from ingestions.engine.ledger import Entry, State
 from ingestions.engine.loader import open_loader
 from ingestions.engine.loader.base import METADATA_COLUMNS, Column, TableLoader, TableState, Trial, Unnamed
 from ingestions.engine.planner import sniff_all
@@ -30,9 +31,10 @@ from ingestions.engine.schema.policy import Mode
 from ingestions.engine.sources.base import Source
 from ingestions.engine.survey import Survey, survey
 from ingestions.models import Ingestion, LedgerEntry
-from ingestions.services import configuration
+from ingestions.services import configuration, recording
 from ingestions.services.editing import laid_over
 from ingestions.services.lifecycle import own_credentials
+from ingestions.services.starting import start_of
 
 #: files whose rows are read, and bytes of them; the first file is read whatever its size.
 FILES = 10
@@ -100,7 +102,9 @@ def dry_run(*, ingestion: Ingestion, bounded: Bounded | None = None) -> dict[str
     subject = subject_of(ingestion)
     ledger = LedgerEntry.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
     with _open(subject) as source:
-        seen = _survey(subject, source, _known(ledger))
+        seen = _survey(
+            subject, source, known=partial(recording.known, ledger), start=start_of(ingestion, subject.config)
+        )
         _add_waiting(seen, ledger)
 
         def work() -> Look:
@@ -193,9 +197,8 @@ def _open(subject: Subject) -> Iterator[Source]:
         source.close()
 
 
-def _survey(subject: Subject, source: Source, known: Any = None) -> Survey:
+def _survey(subject: Subject, source: Source, **more: Any) -> Survey:
     deadline = time.monotonic() + LISTING_SECONDS
-    more = {"known": known} if known is not None else {}
     return survey(
         source,
         subject.config.source,
@@ -205,17 +208,6 @@ def _survey(subject: Subject, source: Source, known: Any = None) -> Survey:
         should_stop=lambda: time.monotonic() > deadline,
         **more,
     )
-
-
-def _known(ledger: Any) -> Any:
-    def known(addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]:
-        found: dict[str, list[Known]] = {}
-        rows = ledger.filter(address__in=addresses).values_list("address", "version", "state")
-        for address, version, state in rows:
-            found.setdefault(address, []).append(Known(address, version, State(state)))
-        return found
-
-    return known
 
 
 def _add_waiting(seen: Survey, ledger: Any) -> None:

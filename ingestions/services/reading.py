@@ -64,7 +64,12 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Modified after", "source.modified_after"),
             ("Modified before", "source.modified_before"),
             ("Rests before it is loaded, seconds", "source.settle_seconds"),
+            ("Loaded after two equal looks", "source.two_looks"),
+            ("Waits for a marker in its folder", "source.await_marker"),
+            ("Temporary names", "source.temporary_names"),
             ("Discovery", "source.discovery"),
+            ("Late files of a date, hours", "source.lateness_hours"),
+            ("Whole listing every, hours", "source.audit_hours"),
             ("After loading", "source.after_load.action"),
             ("After so many days", "source.after_load.days"),
             ("Archive", "source.after_load.to"),
@@ -184,6 +189,7 @@ _NONE = {
     "source.file_pattern": "every file",
     "format.options.delimiter": "found out from the first bytes",
     "schedule.frequency": "none: runs are started by hand",
+    "source.audit_hours": "as the installation says",
 }
 #: what a word stands for, where it does not say so itself.
 _MEANS = {
@@ -208,6 +214,13 @@ _MEANS = {
     "destination.null_keys rescue": "kept as rows of their own, and marked",
     "destination.null_keys fail": "they stop the batch",
     "source.after_load.action keep": "files stay where they are",
+    "source.temporary_names skip": "files are left out that are called .tmp, .part, .crc and the like",
+    "source.temporary_names load": "they are files like others",
+    "source.discovery auto": "from the last names on, where they grow and that has proved right; else all is listed",
+    "source.discovery full": "all is listed each time",
+    "source.discovery incremental": "from the last names on, and all of it from time to time",
+    "schedule.start new_only": "files that come from then on",
+    "schedule.start from_date": "files modified from a date on",
     "schedule.start all": "every file that is there",
 }
 _WORDS = {True: "yes", False: "no", None: "not set", "": "empty"}

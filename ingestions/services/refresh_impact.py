@@ -16,6 +16,7 @@ from ingestions.engine.discovery import survey
 from ingestions.engine.ledger import State
 from ingestions.models import Batch, Ingestion, LedgerEntry
 from ingestions.services.refresh_work import FULL
+from ingestions.services.starting import start_of
 
 #: batches whose speed is taken for the next ones', newest first.
 BATCHES_LOOKED_AT = 50
@@ -65,7 +66,8 @@ def impact(*, ingestion: Ingestion, mode: str, should_stop: Callable[[], bool] =
     found = Impact()
     seen: set[int] = set()
     try:
-        for page in survey(source, config.source, now=timezone.now, should_stop=should_stop):
+        start = start_of(ingestion, config)
+        for page in survey(source, config.source, now=timezone.now, start=start, should_stop=should_stop):
             known = _known(ingestion, [file.address for file in page])
             for file in page:
                 rows = known.get(file.address, [])

@@ -23,7 +23,7 @@ from autoloader.lib.errors import AutoloaderError, ConflictError, TransientError
 from clusters import sessions
 from ingestions.engine.ledger import State
 from ingestions.engine.loader.base import DROP_TAG, TableLoader
-from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry
+from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Listing
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.services.lease import Turn
 from ingestions.services.questions import Questions
@@ -191,6 +191,7 @@ def _give_back_open_batch(ingestion: Ingestion, turn: Turn) -> None:
 
 
 def _forget(ingestion: Ingestion, turn: Turn) -> tuple[str, str]:
+    Listing.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key).delete()
     count = _chunks(turn, _ledger(ingestion), lambda rows: rows.delete())
     return "success", f"{count:,} entries of the ledger"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +18,6 @@ from autoloader.lib.chunks import chunks
 from autoloader.lib.errors import AutoloaderError, LeaseLost
 from ingestions.engine.formats.shape import Shape
 from ingestions.engine.ledger import (
-    REPLACED,
     Asked,
     AttemptState,
     BatchOutcome,
@@ -26,8 +25,10 @@ from ingestions.engine.ledger import (
     Earlier,
     Entry,
     Known,
+    ListingEnd,
     NewEntry,
     NewSchema,
+    Revision,
     Separated,
     State,
     Twin,
@@ -39,9 +40,10 @@ from ingestions.models import Attempt, Batch, Ingestion, LedgerEntry, Run, RunEr
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.ledger import LedgerQuerySet
 from ingestions.models.run import PHASE_LENGTH
-from ingestions.services import duplicates, quarantine
+from ingestions.services import duplicates, quarantine, recording
 from ingestions.services.outcome import Outcome, lost_with_the_table
 from ingestions.services.questions import Questions, held_back
+from ingestions.services.recording import Recording
 
 
 class OrmStore:
@@ -101,66 +103,47 @@ class OrmStore:
         return Run.objects.filter(pk=self.run_id).exclude(discovered_at=None).exists()
 
     def known(self, addresses: Sequence[str]) -> Mapping[str, Sequence[Known]]:
-        found: dict[str, list[Known]] = defaultdict(list)
-        for part in chunks(addresses):
-            rows = self._ledger().filter(address__in=part)
-            for address, version, state in rows.values_list("address", "version", "state"):
-                found[address].append(Known(address, version, State(state)))
-        return found
+        return recording.known(self._ledger(), addresses)
+
+    def _recording(self) -> Recording:
+        return Recording(self.ingestion_id, self.destination_key, self.run_id, self._now())
 
     def record(self, entries: Sequence[NewEntry]) -> int:
         added = 0
         for part in chunks(entries):
-            added += self._record(part)
+            with self._fenced():
+                added += self._recording().record(part)
         return added
 
-    def _record(self, entries: Sequence[NewEntry]) -> int:
-        with self._fenced():
-            there = set(
-                self._ledger()
-                .filter(address__in=[entry.file.address for entry in entries])
-                .values_list("address", "version")
-            )
-            now = self._now()
-            rows = [
-                LedgerEntry(
-                    ingestion_id=self.ingestion_id,
-                    destination_key=self.destination_key,
-                    address=entry.file.address,
-                    version=entry.file.version,
-                    size_bytes=entry.file.size_bytes,
-                    modified_at=entry.file.modified_at,
-                    state=entry.state,
-                    reason=entry.reason,
-                    run_id=self.run_id if entry.state != State.DISCOVERED else None,
-                    state_changed_at=now,
-                )
-                for entry in entries
-                if (entry.file.address, entry.file.version) not in there
-            ]
-            gone = self._ledger().filter(address__in={row.address for row in rows}, state=State.DISCOVERED)
-            skipped = gone.update(state=State.SKIPPED, reason=REPLACED, run_id=self.run_id, state_changed_at=now) + sum(
-                1 for row in rows if row.state == State.SKIPPED
-            )
-            LedgerEntry.objects.bulk_create(rows)
-            if skipped:
-                Run.objects.filter(pk=self.run_id).update(files_skipped=F("files_skipped") + skipped)
-        return len(rows)
+    def revise(self, revisions: Sequence[Revision]) -> int:
+        opened = 0
+        for part in chunks(revisions):
+            with self._fenced():
+                opened += self._recording().revise(part)
+        return opened
 
-    def finish_discovery(self, *, listed: int, hint: str = "") -> None:
+    def listing_memory(self) -> Mapping[str, Any] | None:
+        return recording.memory(self.ingestion_id, self.destination_key)
+
+    def finish_discovery(self, *, listed: int, hint: str = "", end: ListingEnd | None = None) -> None:
         waiting = self._ledger().filter(state__in=[State.DISCOVERED, State.CLAIMED]).undecided(False)
         totals = waiting.aggregate(files=Count("id"), bytes=Coalesce(Sum("size_bytes"), 0))
         held = self._ledger().filter(state=State.DISCOVERED).undecided().count()
         if held:
             hint = f"{hint} {held_back(held)}".strip()
+        how: dict[str, object] = {}
+        if end is not None:
+            how = {"listing_mode": end.mode, "listing_reason": end.reason[:500], "files_missed": end.missed}
         with self._fenced(
             discovered_at=self._now(),
             files_listed=listed,
             files_total=totals["files"],
             bytes_total=totals["bytes"],
             hint=hint[:500],
+            **how,
         ):
-            pass
+            if end is not None:
+                self._recording().ended(end)
 
     # ---- planning
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from autoloader.lib.errors import AutoloaderError, LeaseLost
@@ -17,8 +18,10 @@ from ingestions.engine.ledger import (
     Earlier,
     Entry,
     Known,
+    ListingEnd,
     NewEntry,
     NewSchema,
+    Revision,
     Separated,
     State,
     Twin,
@@ -40,6 +43,8 @@ class Row:
     batch: str = ""
     rows: int | None = None
     reason: str = ""  # the first words of what a listing said of it
+    cause: str = ""
+    since: datetime | None = None
 
 
 @dataclass
@@ -57,16 +62,21 @@ class Ledger:
     errors: list[AutoloaderError] = field(default_factory=list)
     cancel: bool = False
     schemas: int = 0
+    memory: Mapping[str, Any] | None = None
+    ends: list[ListingEnd] = field(default_factory=list)
 
 
 class MemoryStore:
     """A worker's side of :class:`Ledger`. ``holder`` is its lease: another store made later fences it out."""
 
-    def __init__(self, ledger: Ledger, trip: Callable[[str], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, trip: Callable[[str], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.ledger = ledger
         ledger.holder += 1
         self.holder = ledger.holder
         self._trip = trip
+        self.now = now
 
     def _write(self, step: str) -> None:
         self._trip(f"before {step}")
@@ -90,7 +100,8 @@ class MemoryStore:
         found: dict[str, list[Known]] = {}
         for row in self.ledger.rows.values():
             if row.file.address in addresses:
-                found.setdefault(row.file.address, []).append(Known(row.file.address, row.file.version, row.state))
+                known = Known(row.file.address, row.file.version, row.state, row.id, row.cause, row.since)
+                found.setdefault(row.file.address, []).append(known)
         return found
 
     def record(self, entries: Sequence[NewEntry]) -> int:
@@ -103,13 +114,31 @@ class MemoryStore:
                 self._move(row, State.SKIPPED)
         for entry in new:
             reason = entry.reason.partition(":")[0]
-            row = Row(next(self.ledger.ids), entry.file, entry.state, reason=reason)
+            row = Row(next(self.ledger.ids), entry.file, entry.state, reason=reason, cause=entry.cause)
+            row.since = self.now()
             self.ledger.rows[row.id] = row
         return len(new)
 
-    def finish_discovery(self, *, listed: int, hint: str = "") -> None:
+    def revise(self, revisions: Sequence[Revision]) -> int:
+        self._write("revise")
+        for each in revisions:
+            row = self.ledger.rows[each.id]
+            assert row.state is State.SKIPPED
+            row.file, row.cause, row.since = each.file, each.cause, self.now()
+            row.reason = each.reason.partition(":")[0]
+            if each.state is not row.state:
+                self._move(row, each.state)
+        return sum(each.state is State.DISCOVERED for each in revisions)
+
+    def listing_memory(self) -> Mapping[str, Any] | None:
+        return self.ledger.memory
+
+    def finish_discovery(self, *, listed: int, hint: str = "", end: ListingEnd | None = None) -> None:
         self._write("discovered")
         self.ledger.discovered = True
+        if end is not None:
+            self.ledger.memory = end.memory
+            self.ledger.ends.append(end)
 
     def pending(self, limit: int, after_id: int = 0) -> Sequence[Entry]:
         waiting = [r for r in self.ledger.rows.values() if r.state == State.DISCOVERED and r.id > after_id]

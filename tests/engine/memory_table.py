@@ -51,6 +51,7 @@ class MemorySource:
     #: taken away, and may come back as they were.
     away: dict[str, bytes] = field(default_factory=dict)
     versions: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
 
     def put(self, address: str, content: bytes) -> None:
         self.files[address] = content
@@ -68,8 +69,13 @@ class MemorySource:
     def _file(self, address: str) -> RemoteFile:
         return RemoteFile(address, f"v{self.versions[address]}", len(self.files[address]), T0)
 
-    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
-        return (self._file(address) for address in sorted(self.files) if not start_after or address > start_after)
+    def list(self, start_after: str | None = None, *, below: str | None = None) -> Iterator[RemoteFile]:
+        wanted = sorted(address for address in self.files if address.startswith(below or ""))
+        return (self._file(address) for address in wanted if not start_after or address > start_after)
+
+    def folders(self, below: str) -> Iterator[str]:
+        rest = (address[len(below) :] for address in self.files if address.startswith(below))
+        yield from sorted({f"{below}{name.partition('/')[0]}/" for name in rest if "/" in name})
 
     def stat(self, address: str) -> RemoteFile | None:
         return self._file(address) if address in self.files else None

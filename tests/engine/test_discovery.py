@@ -22,8 +22,11 @@ class Listing:
     def __init__(self, *files: RemoteFile) -> None:
         self.files = files
 
-    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
+    def list(self, start_after: str | None = None, *, below: str | None = None) -> Iterator[RemoteFile]:
         yield from self.files
+
+    def stat(self, address: str) -> RemoteFile | None:
+        return next((file for file in self.files if file.address == address), None)
 
 
 class Ledger:

@@ -38,10 +38,19 @@ class SparkAccess:
 class Source(Protocol):
     """One place in one store. Errors are ``AccessError``, ``TransientError``, ``ConfigError`` or ``FileError``."""
 
-    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
+    @property
+    def left_out(self) -> int:
+        """Objects that the last whole listing has passed over: consoles' folders, links that lead out."""
+
+    def list(self, start_after: str | None = None, *, below: str | None = None) -> Iterator[RemoteFile]:
         """Streams every object below the prefix in key order (constant memory), hidden and empty ones included;
-        ``start_after`` is a ledger address: only later names are listed, where the store can do that.
+        ``start_after`` is a ledger address: only later names are listed. ``below``: an address with a closing slash,
+        and only what lies below it is listed.
         """
+
+    def folders(self, below: str) -> Iterator[str]:
+        """Addresses, with their closing slash, of the folders right below ``below`` (which ends with one) in key order;
+        one in which nothing lies may be missing."""
 
     def stat(self, address: str) -> RemoteFile | None:
         """The object's current version, ``None`` when it is gone."""

@@ -52,13 +52,18 @@ class LocalSource:
         check_roots(location, local_roots)
         self._location = location
         self._roots = _real(local_roots)
+        self.left_out = 0
 
     def __repr__(self) -> str:
         return f"LocalSource({self._location.base!r})"
 
-    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
-        folder = self._location.base.removeprefix("file://")
+    def list(self, start_after: str | None = None, *, below: str | None = None) -> Iterator[RemoteFile]:
         after = _path(start_after) if start_after else b""
+        if below is not None:
+            if self._allowed(_path(below)):
+                yield from self._walked(below.removeprefix("file://"), after)
+            return
+        folder = self._location.base.removeprefix("file://")
         plain = os.fsencode(folder.rstrip("/") or "/")
         if self._location.open_end and os.path.isfile(plain):
             found = self._file(plain)
@@ -71,12 +76,23 @@ class LocalSource:
                 f"There is no folder {folder}.",
                 "Check the path, and that the disk it lies on is mounted.",
             )
+        yield from self._walked(folder, after)
+
+    def _walked(self, folder: str, after: bytes) -> Iterator[RemoteFile]:
         walk = _Walk(self._roots, after)
         for path in walk.files(os.fsencode(folder), (os.path.realpath(folder),)):
             if (found := self._file(path)) is not None:
                 yield found
+        self.left_out = walk.left_out
         if walk.left_out:
             logger.warning("left out while listing", extra={"folder": folder, "objects": walk.left_out})
+
+    def folders(self, below: str) -> Iterator[str]:
+        if self._allowed(_path(below)):
+            real = os.path.realpath(below.removeprefix("file://"))
+            for name in _Walk(self._roots, b"").names(_path(below), (real,)):
+                if name.endswith(b"/"):
+                    yield _address(_path(below) + name)
 
     def stat(self, address: str) -> RemoteFile | None:
         path = _path(address)
@@ -132,7 +148,7 @@ class _Walk:
 
     def files(self, folder: bytes, above: tuple[str, ...]) -> Iterator[bytes]:
         """``folder`` ends with ``/``; ``above`` are the real paths of it and the folders it was reached through."""
-        for name in self._names(folder, above):
+        for name in self.names(folder, above):
             path = folder + name
             if not name.endswith(b"/"):
                 if path > self.after:
@@ -141,7 +157,7 @@ class _Walk:
             elif path > self.after or self.after.startswith(path):
                 yield from self.files(path, (*above, os.path.realpath(os.fsdecode(path))))
 
-    def _names(self, folder: bytes, above: tuple[str, ...]) -> list[bytes]:
+    def names(self, folder: bytes, above: tuple[str, ...]) -> list[bytes]:
         """The names in ``folder`` in key order, folders with a ``/`` at their end: so sorts the whole key."""
         names = []
         try:

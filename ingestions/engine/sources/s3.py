@@ -40,6 +40,7 @@ class S3Source:
             self._client: S3Client = access.client(self._bucket, session)
             self._quick = QuickReads(session, self._client, self._bucket)
         self._seen: _Runs | None = None  # of the last whole listing
+        self.left_out = 0
 
     def __repr__(self) -> str:
         return f"S3Source({self._location.base!r})"
@@ -48,21 +49,40 @@ class S3Source:
     def _root(self) -> str:
         return f"s3://{self._bucket}/"
 
-    def list(self, start_after: str | None = None) -> Iterator[RemoteFile]:
+    def list(self, start_after: str | None = None, *, below: str | None = None) -> Iterator[RemoteFile]:
         after = self._key(start_after) if start_after else None
+        if below is not None:
+            yield from self._below(self._key(below), after)
+            return
         if self._location.open_end:
             alone = self._location.prefix.removesuffix("/")
             found = self._one(alone) if alone else None
             if found is not None and (after is None or alone > after):
                 yield found
-        runs = _Runs()
+        runs, left_out = _Runs(), 0
         for entry in self._pages(self._location.prefix, after):
             runs.add(entry["Key"])
-            # Consoles make "folders" as empty objects whose key ends with a slash.
-            if not (entry["Key"].endswith("/") and entry["Size"] == 0):
+            if _console_folder(entry):
+                left_out += 1
+            else:
                 yield self._file(entry)
         if after is None:
-            self._seen = runs
+            self._seen, self.left_out = runs, left_out
+
+    def _below(self, folder: str, after: str | None) -> Iterator[RemoteFile]:
+        wanted = self._location.prefix
+        if not folder.startswith(wanted):
+            if not wanted.startswith(folder):
+                return
+            folder = wanted
+        for entry in self._pages(folder, after):
+            if not _console_folder(entry):
+                yield self._file(entry)
+
+    def folders(self, below: str) -> Iterator[str]:
+        for page in self._answers(self._key(below), {"Delimiter": "/"}):
+            for each in page.get("CommonPrefixes", ()):
+                yield f"{self._root}{each['Prefix']}"
 
     def stat(self, address: str) -> RemoteFile | None:
         return self._one(self._key(address))
@@ -104,12 +124,19 @@ class S3Source:
     # ---- requests
 
     def _pages(self, prefix: str, after: str | None) -> Iterator[Any]:
-        """Entries of a listing, page by page. The SDK asks for URL-encoded keys and decodes them."""
-        request: dict[str, Any] = {"StartAfter": after} if after else {}
+        """Entries of a listing, page by page."""
+        for page in self._answers(prefix, {"StartAfter": after} if after else {}):
+            yield from page.get("Contents", ())
+
+    def _answers(self, prefix: str, request: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """Pages of a listing. The SDK asks for URL-encoded keys and decodes them."""
         with translated(self._root + prefix, self._access.secrets):
             pages = iter(
                 self._client.get_paginator("list_objects_v2").paginate(
-                    Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}, **request
+                    Bucket=self._bucket,
+                    Prefix=prefix,
+                    PaginationConfig={"PageSize": PAGE},
+                    **request,  # type: ignore[arg-type]
                 )
             )
         while True:
@@ -117,7 +144,7 @@ class S3Source:
                 page: Mapping[str, Any] | None = next(pages, None)
             if page is None:
                 return
-            yield from page.get("Contents", ())
+            yield page
 
     def _one(self, key: str) -> RemoteFile | None:
         """One object as a listing shows it: the first key that starts with ``key`` is the key itself, if it is there.
@@ -174,6 +201,11 @@ class S3Source:
         etag = str(entry.get("ETag", "")).strip('"')
         version = etag or f"{(modified_at - _EPOCH) // timedelta(microseconds=1) * 1000}-{size}"
         return RemoteFile(f"{self._root}{entry['Key']}", version, size, modified_at)
+
+
+def _console_folder(entry: Any) -> bool:
+    """Consoles make "folders" as empty objects whose key ends with a slash."""
+    return bool(entry["Key"].endswith("/") and entry["Size"] == 0)
 
 
 class _Runs:
