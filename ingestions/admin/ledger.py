@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from ingestions.admin.base import Console, badge, each, link, mono, pretty
-from ingestions.models import Heartbeat, LedgerEntry, TableLease
+from ingestions.models import Heartbeat, LedgerEntry, LimitLock, TableLease
 from ingestions.services import status
 from ingestions.services.files import file_retry, file_skip
 from ingestions.services.heartbeat import ALIVE_SECONDS
@@ -122,3 +122,10 @@ class HeartbeatAdmin(Console[Heartbeat]):
     @admin.display(description="detail")
     def detail_shown(self, row: Heartbeat) -> SafeString:
         return pretty(row.detail)
+
+
+@admin.register(LimitLock)
+class LimitLockAdmin(Console[LimitLock]):
+    list_display = ("scope",)
+    fields = ("scope",)
+    readonly_fields = fields

@@ -168,7 +168,9 @@ def _rest(edit: Edit) -> Iterator[str]:
         yield "The schedule counts from now on; table and ledger stay as they are."
     if edit.touches("transform"):
         yield "The transformation is for rows not loaded yet."
-    if edit.touches("limits"):
+    if edit.touches("limits.priority"):
+        yield "The priority counts from now on, for a run that waits in the queue too."
+    if edit.touches("limits.files_per_batch", "limits.bytes_per_batch", "limits.monthly_budget"):
         yield "Batches are cut by the new limits from the next run on."
     if edit.touches("quality"):
         yield "Checks and alerts go by the new rules from the next run on."

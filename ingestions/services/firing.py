@@ -8,6 +8,7 @@ their tasks, all in one transaction. Beyond that the database refuses two runs o
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -55,13 +56,13 @@ def fire_due(now: datetime) -> int:
 def _batch(now: datetime, size: int) -> tuple[int, int]:
     try:
         return _fire(Ingestion.objects.due(now), now, size)
-    except IntegrityError:
+    except (IntegrityError, Raced):
         # Somebody started a run of one of them at this moment. By themselves the others are no longer concerned.
         dealt = made = 0
         for pk in list(Ingestion.objects.due(now).values_list("pk", flat=True)[:size]):
             try:
                 one, runs = _fire(Ingestion.objects.due(now).filter(pk=pk), now, 1)
-            except IntegrityError:
+            except (IntegrityError, Raced):
                 continue  # the next look finds what there is by then
             dealt, made = dealt + one, made + runs
         return dealt, made
@@ -72,16 +73,29 @@ def _fire(due: IngestionQuerySet, now: datetime, size: int) -> tuple[int, int]:
     with transaction.atomic():
         rows = list(due.select_for_update(skip_locked=True, no_key=True)[:size])
         busy, done = _busy(rows), _done(rows)
-        runs = []
-        for row in rows:
-            verdict = _verdict(row, now, busy=row.pk in busy, done=done)
-            mine = Ingestion.objects.active().filter(pk=row.pk, next_run_at=row.next_run_at)
-            if mine.update(**verdict.values) and verdict.run_for is not None:
-                runs.append(_run(row, verdict.run_for))
-            if verdict.told:
-                logger.warning(verdict.told, extra={"ingestion_id": str(row.pk)})
+        verdicts = [(row, _verdict(row, now, busy=row.pk in busy, done=done)) for row in rows]
+        _claim(verdicts)
+        runs = [_run(row, verdict.run_for) for row, verdict in verdicts if verdict.run_for is not None]
         runs_insert(runs=runs, now=now)
+    for row, verdict in verdicts:
+        if verdict.told:
+            logger.warning(verdict.told, extra={"ingestion_id": str(row.pk)})
     return len(rows), len(runs)
+
+
+class Raced(Exception):
+    """A row is not as it was read; nothing of the batch is done."""
+
+
+def _claim(verdicts: Sequence[tuple[Ingestion, Verdict]]) -> None:
+    """Moves the rows on, many with one conditional update: most that are due together are due next together."""
+    alike: dict[Any, list[Ingestion]] = defaultdict(list)
+    for row, verdict in verdicts:
+        alike[row.next_run_at, tuple(verdict.values.items())].append(row)
+    for (due, values), rows in alike.items():
+        mine = Ingestion.objects.active().filter(pk__in=[row.pk for row in rows], next_run_at=due)
+        if mine.update(**dict(values)) != len(rows):
+            raise Raced
 
 
 def start_behind(now: datetime) -> int:

@@ -133,6 +133,7 @@ def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
             user=user,
             idempotency_key=idempotency_key,
             retry_of=run,
+            backfill=run.backfill,
         )
         failed.update(
             state=State.DISCOVERED, reason="", error_code="", shape=None, run=None, state_changed_at=timezone.now()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from autoloader.lib.database import DatabaseFault
+from autoloader.lib.database import AWAY
 from ingestions.services.firing import fire_due, mend_plans, start_behind
 from ingestions.services.heartbeat import beat, forget_dead
 from ingestions.services.retries import retry_due
@@ -51,14 +51,14 @@ class Scheduler:
         self._done: dict[str, float] = {}
 
     def tick(self, now: Callable[[], datetime]) -> None:
-        """Every step that is due. A fault in one holds up no other; DatabaseFault where the database is away."""
+        """Every step that is due. A fault in one holds up no other; one of ``AWAY`` where the database is away."""
         for step in self._steps:
             moment = self._monotonic()
             if moment - self._done.get(step.name, float("-inf")) < step.seconds:
                 continue
             try:
                 step.work(now())
-            except DatabaseFault:
+            except AWAY:
                 raise
             except Exception:
                 logger.exception("a step of the scheduler failed", extra={"step": step.name})

@@ -15,7 +15,7 @@ from ingestions.engine.ledger import State
 from ingestions.models import LedgerEntry, Run
 from ingestions.services.backfill import backfill_start
 from ingestions.services.execution import run_to_end, run_work
-from ingestions.services.runs import RunActive, run_start
+from ingestions.services.runs import RunActive, run_retry, run_start
 from tests.services.local_feed import LocalFeed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +87,13 @@ def test_a_range_without_files_says_so(feed: LocalFeed) -> None:
     assert run.status == "success"
     assert run.hint == "The source has no file of the range: files modified before 2001-01-01 00:00 UTC."
     assert not LedgerEntry.objects.exists()
+
+
+def test_a_retry_of_a_backfill_is_one_of_the_same_range(feed: LocalFeed) -> None:
+    run = backfill_start(ingestion=feed.ingestion, prefix="old/j")
+    Run.objects.filter(pk=run.pk).update(status="failed")
+    listed(run_retry(run=run, user=feed.owner))
+    assert set(feed.states()) == waiting(feed) == {"jan.csv"}
 
 
 def test_one_run_at_a_time(feed: LocalFeed) -> None:
