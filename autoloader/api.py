@@ -12,6 +12,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from ingestions.api import (
     clusters,
+    completeness,
     exchange,
     files,
     ingestions,
@@ -91,6 +92,7 @@ api.add_router("/ingestions", looking.router)  # before paths with an id: a word
 api.add_router("/ingestions", ingestions.router)
 api.add_router("/ingestions", lifecycle.router)
 api.add_router("/ingestions", refresh.router)
+api.add_router("/ingestions", completeness.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
 api.add_router("", quarantine.router)

@@ -6,7 +6,19 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from ingestions.web import clusters, configure, dropping, files, ingestions, looking, making, runs, schema, session
+from ingestions.web import (
+    clusters,
+    completeness,
+    configure,
+    dropping,
+    files,
+    ingestions,
+    looking,
+    making,
+    runs,
+    schema,
+    session,
+)
 
 app_name = "web"
 
@@ -28,6 +40,7 @@ urlpatterns = [
     path("ingestions/<uuid:pk>/export/", configure.export, name="ingestion_export"),
     path("ingestions/<uuid:pk>/preview/", looking.preview, name="ingestion_preview"),
     path("ingestions/<uuid:pk>/dry-run/", looking.dry_run, name="ingestion_dry_run"),
+    path("ingestions/<uuid:pk>/completeness/", completeness.show, name="ingestion_completeness"),
     path("ingestions/<uuid:pk>/cost/", looking.cost, name="ingestion_cost"),
     path("ingestions/<uuid:pk>/refresh/", dropping.refresh, name="ingestion_refresh"),
     path("ingestions/<uuid:pk>/delete/", dropping.delete, name="ingestion_delete"),

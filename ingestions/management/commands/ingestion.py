@@ -9,6 +9,7 @@ from autoloader.lib.errors import ConfigError
 from ingestions.engine.ledger import State
 from ingestions.management import refreshing
 from ingestions.management.cli import acting_user
+from ingestions.management.completeness import CompletenessVerb
 from ingestions.management.exchange import ExchangeVerbs
 from ingestions.management.feed_file import read_feed
 from ingestions.management.lifecycle import LifecycleVerbs
@@ -23,7 +24,7 @@ from ingestions.services.runs import run_start
 from ingestions.services.status import ingestion_badge
 
 
-class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingCommand):
+class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, CompletenessVerb, SchemaVerbs, WaitingCommand):
     help = "Sets up ingestions and runs them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
@@ -42,6 +43,7 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, WaitingC
         self.add_lifecycle(verbs)
         self.add_exchange(verbs)
         self.add_looking(verbs)
+        self.add_completeness(verbs)
         self.add_schema(verbs)
 
     def do_create(self, **options: Any) -> Exit:
