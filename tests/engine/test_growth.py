@@ -76,7 +76,7 @@ def test_dates_with_any_names_below_them_are_seen(form: str, prefix: str, date: 
     layout = found(keys, step=timedelta(0), folders=2)
     assert isinstance(layout, Layout), layout
     assert (layout.kind, layout.prefix, layout.date, layout.depth) == ("dates", prefix, date, depth)
-    assert layout.bound(datetime(2026, 2, 3, 4, tzinfo=UTC)).endswith(datetime(2026, 2, 3).strftime(date))
+    assert layout.bound(datetime(2026, 2, 3, 4, tzinfo=UTC)).endswith(datetime(2026, 2, 3, tzinfo=UTC).strftime(date))
 
 
 @pytest.mark.parametrize(

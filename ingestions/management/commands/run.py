@@ -80,7 +80,9 @@ class Command(WaitingCommand):
         )
         if row.listing_mode:
             missed = f"; {plural(row.files_missed, 'file')} found that had been missed" if row.files_missed else ""
-            self.stdout.write(f"  {row.listing_mode} listing of {row.files_listed} objects{missed}: {row.listing_reason}")
+            self.stdout.write(
+                f"  {row.listing_mode} listing of {row.files_listed} objects{missed}: {row.listing_reason}"
+            )
         if row.error_message:
             self.stdout.write(f"  {row.error_message}\n  {row.error_hint}")
         if row.hint:
