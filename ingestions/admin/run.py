@@ -25,7 +25,8 @@ class RunAdmin(Console[Run]):
         "id", "ingestion_link", "state", "trigger", "retry_of", "requested_by", "phase", "hint", "error_code",
         "error_message",
         "error_hint", "queued_at", "started_at", "discovered_at", "ended_at", "cancel_requested_at", "files", "failed",
-        "files_skipped", "listing_mode", "listing_reason", "files_listed", "files_missed", "rows_done", "rows_rescued", "rows_quarantined", "rows_dropped",
+        "files_skipped", "listing_mode", "listing_reason",
+        "files_listed", "files_missed", "rows_done", "rows_rescued", "rows_quarantined", "rows_dropped",
         "bytes_done", "batches", "errors_link", "lease_holder",
         "lease_expires_at", "takeovers", "slices", "transient_failures", "resume_at", "waits_for", "config_shown",
     )  # fmt: skip
