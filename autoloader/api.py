@@ -13,6 +13,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ingestions.api import (
     backfill,
     clusters,
+    completeness,
     exchange,
     files,
     ingestions,
@@ -93,6 +94,7 @@ api.add_router("/ingestions", ingestions.router)
 api.add_router("/ingestions", lifecycle.router)
 api.add_router("/ingestions", refresh.router)
 api.add_router("/ingestions", backfill.router)
+api.add_router("/ingestions", completeness.router)
 api.add_router("/ingestions", runs.router)
 api.add_router("", files.router)
 api.add_router("", quarantine.router)

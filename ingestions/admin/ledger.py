@@ -29,13 +29,13 @@ class LedgerEntryAdmin(Console[LedgerEntry]):
         "ingestion_link",
         "state_changed_at",
     )
-    list_filter = ("state", ("ingestion", admin.RelatedOnlyFieldListFilter))
+    list_filter = ("state", "cause", ("ingestion", admin.RelatedOnlyFieldListFilter))
     search_fields = ("address", "=snapshot_id")
     search_help_text = "A part of the address, or a snapshot id."
     list_select_related = ("ingestion",)
     ordering = ("-id",)
     fields = (
-        "address_shown", "version", "state_shown", "reason", "error_code", "ingestion_link", "destination_key",
+        "address_shown", "version", "state_shown", "reason", "cause", "error_code", "ingestion_link", "destination_key",
         "size_bytes", "modified_at", "rows", "rescued_rows", "quarantined_rows", "dropped_rows",
         "snapshot_id", "run_link", "batch_link", "shape_shown",
         "discovered_at", "state_changed_at",

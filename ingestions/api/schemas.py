@@ -83,6 +83,8 @@ class Metadata(Answer):
     schema_version: int | None
     schema_changes_pending: int = Field(description="Changes that wait for a decision; the ingestion needs review.")
     estimated_monthly_cost: float | None
+    last_full_listing: Instant | None = Field(description="When all of the source was last listed.")
+    files_missed: int = Field(description="Files that audits have found and incremental listings had missed.")
 
 
 class IngestionAnswer(IngestionConfig):
@@ -166,6 +168,12 @@ class RunProgress(Answer):
     phase: str
 
 
+class RunDiscovery(Answer):
+    mode: Literal["", "full", "incremental", "audit"] = Field(description="Empty until the source is listed.")
+    reason: str
+    files_missed: int = Field(description="Found by this audit: incremental listings had missed them.")
+
+
 class RunErrorAnswer(Answer):
     file: str | None
     error_type: str
@@ -192,6 +200,7 @@ class RunAnswer(Answer):
     backfill: BackfillRange | None
     metrics: RunMetrics
     progress: RunProgress
+    discovery: RunDiscovery
     errors: list[RunErrorAnswer]
     hint: str
     snapshots: list[str]
@@ -272,6 +281,7 @@ class FileAnswer(Answer):
     modified_at: Instant
     state: State
     reason: str
+    cause: str = Field(description="The rule that has skipped it, where one has: `excluded`, `settling` and so on.")
     error: str | None
     run_id: Id | None
     batch_id: Id | None

@@ -255,6 +255,9 @@ def _by_day(names: Sequence[Name], form: re.Pattern[str]) -> list[Name]:
     return list(first.values())
 
 
+_LAST_DAY = datetime(9999, 12, 30, tzinfo=UTC)
+
+
 def newest_day(layout: Layout, names: Sequence[Name]) -> datetime | None:
     """The end of the newest date that names begin with."""
     form = next((form for form, date in _FORMS if date == layout.date), _FORMS[-1][0])
@@ -264,7 +267,7 @@ def newest_day(layout: Layout, names: Sequence[Name]) -> datetime | None:
         if (group := layout.group(name.key)) is not None
         and (day := _day(form, layout.prefix, layout.date, name.key[len(group) :]))
     ]
-    return max(days) + timedelta(days=1) if days else None
+    return min(max(days), _LAST_DAY) + timedelta(days=1) if days else None
 
 
 # ---- names to look at

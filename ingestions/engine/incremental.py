@@ -277,7 +277,7 @@ class Seen:
             return {group: max(name, old.get(group, "")) for group, name in trail.after.items()}
         latest = min(each for each in (self._now, self._newest, newest_day(layout, names)) if each is not None)
         bound = layout.bound(latest - lateness)
-        return {group: min(bound, trail.waits.get(group, bound)[:-1] or bound) for group in trail.after}
+        return {group: min(bound, trail.waits[group][:-1]) if group in trail.waits else bound for group in trail.after}
 
 
 # ---- listing

@@ -16,7 +16,7 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from autoloader.lib.bounded import Bounded
-from autoloader.lib.errors import AutoloaderError, DeadlineError
+from autoloader.lib.errors import AutoloaderError, DeadlineError, RunStopped
 from autoloader.lib.words import plural
 from ingestions.engine import sources
 from ingestions.engine.abandon import pages
@@ -84,7 +84,7 @@ class Counted:
     moved: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"state": state, "cause": cause, "words": WORDS[cause or state], "objects": objects, "bytes": size}
             for (state, cause), (objects, size) in sorted(self.by.items(), key=lambda each: -each[1][0])
         ]
@@ -247,6 +247,8 @@ def _take(ingestion: Ingestion, token: str) -> None:
 
     try:
         result = census_take(ingestion=ingestion, tell=tell, should_stop=lambda: given_up)
+    except RunStopped:
+        return  # somebody else counts by now
     except AutoloaderError as error:
         mine.update(status=Census.Status.FAILED, error=str(error), updated_at=timezone.now())
     else:

@@ -15,10 +15,12 @@ from django.utils import timezone
 from accounts.models import ApiToken
 from clusters.models import Cluster
 from ingestions.engine.config import MASK
-from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaVersion
+from ingestions.models import Batch, Census, Ingestion, LedgerEntry, Listing, Run, RunError, SchemaVersion
 from ingestions.models.ingestion import IngestionQuerySet
 from ingestions.models.run import RunQuerySet
 from ingestions.services import table
+from ingestions.services.census import seconds
+from ingestions.services.discovering import Outlook
 from ingestions.services.editing import Edited
 from ingestions.services.exchange import Imported
 from ingestions.services.schedules import next_times, told
@@ -35,9 +37,12 @@ def ingestions(rows: IngestionQuerySet) -> IngestionQuerySet:
     """The queryset with all that :func:`ingestion` shows, so that a list of any length costs one query."""
     runs = Run.objects.filter(ingestion=OuterRef("pk"))
     versions = SchemaVersion.objects.filter(ingestion=OuterRef("pk"), destination_key=OuterRef("destination_key"))
+    listings = Listing.objects.filter(ingestion=OuterRef("pk"), destination_key=OuterRef("destination_key"))
     return rows.select_related("cluster", "credential", "owner").annotate(
         shown_run=Subquery(runs.values("pk")[:1]),
         shown_run_at=Subquery(runs.values(at=Coalesce("started_at", "queued_at"))[:1]),
+        shown_full_at=Subquery(listings.values("full_at")[:1]),
+        shown_missed=Coalesce(Subquery(listings.values("missed")[:1]), 0),
         shown_version=Subquery(versions.values("number")[:1]),
     )
 
@@ -73,6 +78,8 @@ def ingestion(row: Ingestion, *, warnings: tuple[str, ...] = ()) -> dict[str, An
             "schema_version": facts["shown_version"],
             "schema_changes_pending": row.changes_pending,
             "estimated_monthly_cost": row.monthly_cost if row.monthly_cost_version == row.config_version else None,
+            "last_full_listing": instant(facts["shown_full_at"]),
+            "files_missed": facts["shown_missed"],
         },
         "warnings": list(warnings),
     }
@@ -215,10 +222,41 @@ def run(row: Run) -> dict[str, Any]:
             "error_count": count,
         },
         "progress": progress(row, published),
+        "discovery": {
+            "mode": row.listing_mode,
+            "reason": row.listing_reason,
+            "files_missed": row.files_missed,
+        },
         "errors": errors,
         "hint": row.hint,
         "snapshots": [str(batch.snapshot_id) for batch in published],
         "spark_job_id": None,
+    }
+
+
+def completeness(row: Census, next_: Outlook) -> dict[str, Any]:
+    return {
+        "ingestion_id": str(row.ingestion_id),
+        "status": row.status,
+        "started_at": instant(row.started_at),
+        "updated_at": instant(row.updated_at),
+        "seconds": seconds(row, timezone.now()),
+        "objects_counted": row.listed,
+        "result": row.result,
+        "error": row.error or None,
+        "discovery": outlook(next_),
+    }
+
+
+def outlook(found: Outlook) -> dict[str, Any]:
+    """How the next run will list."""
+    return {
+        "mode": found.next.mode,
+        "reason": found.next.reason,
+        "growth": found.growth,
+        "last_full_at": instant(found.full_at),
+        "audit_at": instant(found.audit_at),
+        "files_missed": found.missed,
     }
 
 
@@ -231,6 +269,7 @@ def file(row: LedgerEntry) -> dict[str, Any]:
         "modified_at": instant(row.modified_at),
         "state": row.state,
         "reason": row.reason,
+        "cause": row.cause,
         "error": row.error_code or None,
         "run_id": str(row.run_id) if row.run_id else None,
         "batch_id": str(row.batch_id) if row.batch_id else None,

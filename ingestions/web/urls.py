@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from ingestions.web import (
     backfilling,
     clusters,
+    completeness,
     configure,
     dropping,
     files,
@@ -40,6 +41,7 @@ urlpatterns = [
     path("ingestions/<uuid:pk>/export/", configure.export, name="ingestion_export"),
     path("ingestions/<uuid:pk>/preview/", looking.preview, name="ingestion_preview"),
     path("ingestions/<uuid:pk>/dry-run/", looking.dry_run, name="ingestion_dry_run"),
+    path("ingestions/<uuid:pk>/completeness/", completeness.show, name="ingestion_completeness"),
     path("ingestions/<uuid:pk>/cost/", looking.cost, name="ingestion_cost"),
     path("ingestions/<uuid:pk>/refresh/", dropping.refresh, name="ingestion_refresh"),
     path("ingestions/<uuid:pk>/backfill/", backfilling.backfill, name="ingestion_backfill"),

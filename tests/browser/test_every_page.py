@@ -6,9 +6,24 @@ import pytest
 from django.utils import timezone
 
 from clusters.models import Cluster
-from ingestions.models import Ingestion, Run
+from ingestions.models import Census, Ingestion, Run
+from ingestions.services.census import Counted
 from tests.browser.conftest import NARROW, WIDE, NewVisit
 from tests.cast import make_file, make_run, make_schema_change, make_schema_version
+
+
+def count_made(ingestion: Ingestion) -> None:
+    """A count of everything that one can show."""
+    counted = Counted(
+        {("LOADED", ""): [900, 9_000_000], ("SKIPPED", "settling"): [3, 30], ("FAILED", ""): [1, 7]},
+        objects=1000, bytes=9_000_037, not_meant=90, unnamable=1, left_out=2, undiscovered=5, new_versions=1,
+        examples=["s3://shop/orders/" + "a-very-long-name-without-any-space" * 8 + ".csv"], gone={"LOADED": 2},
+        elsewhere=4,
+    )  # fmt: skip
+    now = timezone.now()
+    Census.objects.create(
+        ingestion=ingestion, status="done", listed=1002, result=counted.to_json(), started_at=now, updated_at=now
+    )
 
 
 def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
@@ -52,9 +67,11 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     cluster.last_test_at = timezone.now()
     cluster.save()
     one = f"/ingestions/{ingestion.pk}/"
+    count_made(ingestion)
     loaded = ingestion.files.filter(state="LOADED").first()
     assert loaded is not None
     return [
+        f"{one}completeness/?look=1",  # first: a count is shown for a short while
         "/ingestions/", one, f"{one}runs/", f"{one}files/", "/runs/", f"/runs/{active.pk}/", f"/runs/{partial.pk}/",
         f"/runs/{merged.pk}/", f"/files/{failed.pk}/", f"/files/{loaded.pk}/", f"/files/{replaced.pk}/",
         f"{one}schema/", f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/", f"{one}delete/",

@@ -136,11 +136,13 @@ def test_a_corrected_version_of_a_failed_file_is_loaded() -> None:
     assert ledger.entries[1].state is State.DISCOVERED
 
 
-def test_files_that_are_still_written_wait_without_a_trace() -> None:
+def test_files_that_are_still_written_wait_and_the_ledger_says_why() -> None:
     ledger = Ledger()
     found = run(ledger, file("a.csv", at=NOW - timedelta(seconds=5)), settle_seconds=60)
-    assert ledger.entries == []
-    assert "left for the next run" in found.hint
+    state, told = ledger.states()["a.csv"]
+    assert state is State.SKIPPED
+    assert "had not rested 60 s" in told
+    assert "1 object was left for the next run, changed less than 60 s ago" in found.hint
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from autoloader.lib.errors import AccessError, FileError
+from ingestions.engine import config
+from ingestions.engine.discovery import Before, Discovered, discover
+from ingestions.engine.incremental import STEP_BACK_NAMES, Memory
 from ingestions.engine.sources.base import Source
+from tests.engine.memory import Ledger, MemoryStore
 from tests.engine.stores import Filled, FilledBucket, FilledFolder
 
 ODD_NAMES = [
@@ -168,3 +172,57 @@ def test_a_listing_streams(store: Filled, source: Source) -> None:
     assert next(listing).address == f"{store.root}a"
     assert next(listing).address == f"{store.root}b"
     assert next(listing, None) is None
+
+
+def test_what_lies_below_a_folder_is_listed_alone(store: Filled, source: Source) -> None:
+    for name in ("a/1", "a/2", "a.csv", "b/c/1", "b/c d+/2", "b/3", "ü/1"):
+        store.put(name, b"x")
+
+    def below(folder: str, after: str | None = None) -> list[str]:
+        start = f"{store.root}{after}" if after else None
+        return [file.address.removeprefix(store.root) for file in source.list(start, below=f"{store.root}{folder}")]
+
+    assert below("a/") == ["a/1", "a/2"]
+    assert below("a/", "a/1") == ["a/2"]
+    assert below("b/") == ["b/3", "b/c d+/2", "b/c/1"]
+    assert below("nowhere/") == []
+    assert below("ü/") == ["ü/1"]
+
+
+def test_folders_right_below_one_are_told_in_order(store: Filled, source: Source) -> None:
+    for name in ("a/1", "a/deep/2", "b c+%/1", "ü/1", "file.csv"):
+        store.put(name, b"x")
+
+    def folders(below: str) -> list[str]:
+        return [address.removeprefix(store.root) for address in source.folders(f"{store.root}{below}")]
+
+    assert folders("") == ["a/", "b c+%/", "ü/"]
+    assert folders("a/") == ["a/deep/"]
+    assert folders("nowhere/") == []
+
+
+def test_more_folders_than_a_page_are_all_told(store: Filled, source: Source) -> None:
+    store.put_many([f"day={number:05}/x.csv" for number in range(1010)], b"x")
+    assert len(list(source.folders(store.root))) == 1010
+
+
+def test_a_listing_from_the_last_names_on_shows_few_of_thousands(store: Filled, source: Source) -> None:
+    """As a run does it: the first time all, then what is new and a page of what came last."""
+    store.put_many([f"orders-{number:06}.csv" for number in range(2_500)], b"x")
+    ledger = Ledger()
+
+    def look() -> Discovered:
+        memory = MemoryStore(ledger, lambda step: None)
+        type_ = "s3" if store.root.startswith("s3://") else "local"
+        made = config.Source.model_validate({"type": type_, "path": store.root, "discovery": "incremental"})
+        before = Before(Memory.from_json(memory.listing_memory()))
+        found = discover(source, memory, made, now=lambda: datetime.now(UTC), before=before)
+        memory.finish_discovery(listed=found.listed, end=found.end)
+        return found
+
+    assert look().recorded == 2_500
+    store.put_many([f"orders-{number:06}.csv" for number in range(2_500, 2_510)], b"x")
+    found = look()
+    assert (found.recorded, found.end and found.end.mode) == (10, "incremental")
+    assert found.listed <= STEP_BACK_NAMES + 20
+    assert look().recorded == 0

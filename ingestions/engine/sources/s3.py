@@ -14,6 +14,7 @@ from ingestions.engine.sources.base import RemoteFile, SparkAccess
 from ingestions.engine.sources.location import Location
 from ingestions.engine.sources.s3_access import DEFAULT_REGION, S3Access
 from ingestions.engine.sources.s3_errors import translated
+from ingestions.engine.sources.s3_lists import Entry, Page, QuickLists, of_sdk
 from ingestions.engine.sources.s3_reads import QuickReads
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class S3Source:
             session = access.session()
             self._client: S3Client = access.client(self._bucket, session)
             self._quick = QuickReads(session, self._client, self._bucket)
+            self._lists = QuickLists(session, self._client, self._bucket)
         self._seen: _Runs | None = None  # of the last whole listing
         self.left_out = 0
 
@@ -61,7 +63,7 @@ class S3Source:
                 yield found
         runs, left_out = _Runs(), 0
         for entry in self._pages(self._location.prefix, after):
-            runs.add(entry["Key"])
+            runs.add(entry.key)
             if _console_folder(entry):
                 left_out += 1
             else:
@@ -80,9 +82,9 @@ class S3Source:
                 yield self._file(entry)
 
     def folders(self, below: str) -> Iterator[str]:
-        for page in self._answers(self._key(below), {"Delimiter": "/"}):
-            for each in page.get("CommonPrefixes", ()):
-                yield f"{self._root}{each['Prefix']}"
+        for page in self._answers({"Prefix": self._key(below), "Delimiter": "/"}):
+            for folder in page.folders:
+                yield f"{self._root}{folder}"
 
     def stat(self, address: str) -> RemoteFile | None:
         return self._one(self._key(address))
@@ -108,7 +110,7 @@ class S3Source:
         runs = _Runs()
         try:
             for entry in self._pages(inside, None):
-                runs.add(entry["Key"])
+                runs.add(entry.key)
                 if runs.weight > limit:
                     break
         except AccessError:  # keys that may list a prefix only; Spark could not list the folder with them either
@@ -123,38 +125,34 @@ class S3Source:
 
     # ---- requests
 
-    def _pages(self, prefix: str, after: str | None) -> Iterator[Any]:
+    def _pages(self, prefix: str, after: str | None) -> Iterator[Entry]:
         """Entries of a listing, page by page."""
-        for page in self._answers(prefix, {"StartAfter": after} if after else {}):
-            yield from page.get("Contents", ())
+        for page in self._answers({"Prefix": prefix, **({"StartAfter": after} if after else {})}):
+            yield from page.entries
 
-    def _answers(self, prefix: str, request: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """Pages of a listing. The SDK asks for URL-encoded keys and decodes them."""
-        with translated(self._root + prefix, self._access.secrets):
-            pages = iter(
-                self._client.get_paginator("list_objects_v2").paginate(
-                    Bucket=self._bucket,
-                    Prefix=prefix,
-                    PaginationConfig={"PageSize": PAGE},
-                    **request,  # type: ignore[arg-type]
-                )
-            )
-        while True:
-            with translated(self._root + prefix, self._access.secrets):
-                page: Mapping[str, Any] | None = next(pages, None)
-            if page is None:
-                return
+    def _answers(self, request: Mapping[str, str]) -> Iterator[Page]:
+        """Pages of a listing."""
+        page = self._answer(request, PAGE)
+        yield page
+        while page.token is not None:
+            page = self._answer({**request, "ContinuationToken": page.token}, PAGE)
             yield page
+
+    def _answer(self, request: Mapping[str, str], size: int) -> Page:
+        with translated(self._root + request["Prefix"], self._access.secrets):
+            if (page := self._lists.page(request, size)) is not None:
+                return page
+            parameters: dict[str, Any] = dict(request)
+            # the SDK asks for URL-encoded keys and decodes them
+            return of_sdk(self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=size, **parameters))
 
     def _one(self, key: str) -> RemoteFile | None:
         """One object as a listing shows it: the first key that starts with ``key`` is the key itself, if it is there.
 
         HEAD would need another right and tells errors without a body.
         """
-        with translated(self._root + key, self._access.secrets):
-            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
-        entries = answer.get("Contents", [])
-        return self._file(entries[0]) if entries and entries[0]["Key"] == key else None
+        entries = self._answer({"Prefix": key}, 1).entries
+        return self._file(entries[0]) if entries and entries[0].key == key else None
 
     def _read(self, address: str, wanted: str, length: int) -> bytes:
         with translated(address, self._access.secrets):
@@ -195,17 +193,15 @@ class S3Source:
     def _key(self, address: str) -> str:
         return address.removeprefix(self._root)
 
-    def _file(self, entry: Any) -> RemoteFile:
-        modified_at = entry["LastModified"].astimezone(UTC)
-        size = int(entry["Size"])
-        etag = str(entry.get("ETag", "")).strip('"')
-        version = etag or f"{(modified_at - _EPOCH) // timedelta(microseconds=1) * 1000}-{size}"
-        return RemoteFile(f"{self._root}{entry['Key']}", version, size, modified_at)
+    def _file(self, entry: Entry) -> RemoteFile:
+        modified_at = entry.modified_at.astimezone(UTC)
+        version = entry.etag or f"{(modified_at - _EPOCH) // timedelta(microseconds=1) * 1000}-{entry.size}"
+        return RemoteFile(f"{self._root}{entry.key}", version, entry.size, modified_at)
 
 
-def _console_folder(entry: Any) -> bool:
+def _console_folder(entry: Entry) -> bool:
     """Consoles make "folders" as empty objects whose key ends with a slash."""
-    return bool(entry["Key"].endswith("/") and entry["Size"] == 0)
+    return entry.size == 0 and entry.key.endswith("/")
 
 
 class _Runs:

@@ -10,6 +10,7 @@ from ingestions.engine.ledger import State
 from ingestions.management import refreshing
 from ingestions.management.backfilling import BackfillVerb
 from ingestions.management.cli import acting_user
+from ingestions.management.completeness import CompletenessVerb
 from ingestions.management.exchange import ExchangeVerbs
 from ingestions.management.feed_file import read_feed
 from ingestions.management.lifecycle import LifecycleVerbs
@@ -23,7 +24,7 @@ from ingestions.services.runs import run_start
 from ingestions.services.status import ingestion_badge
 
 
-class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, BackfillVerb):
+class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, CompletenessVerb, SchemaVerbs, BackfillVerb):
     help = "Sets up ingestions and runs them."
 
     def add_verbs(self, verbs: AddVerb) -> None:
@@ -43,6 +44,7 @@ class Command(LifecycleVerbs, ExchangeVerbs, LookingVerbs, SchemaVerbs, Backfill
         self.add_lifecycle(verbs)
         self.add_exchange(verbs)
         self.add_looking(verbs)
+        self.add_completeness(verbs)
         self.add_schema(verbs)
 
     def do_create(self, **options: Any) -> Exit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autoloader.lib.commands import AddVerb, Exit
+from autoloader.lib.words import plural
 from ingestions.management.cli import acting_user, find
 from ingestions.management.waiting import WaitingCommand
 from ingestions.models import Ingestion, Run
@@ -77,6 +78,11 @@ class Command(WaitingCommand):
             f"{row.rows_done} rows, {row.rows_rescued} of them with rescued values; "
             f"{present.duration_seconds(row):g} s"
         )
+        if row.listing_mode:
+            missed = f"; {plural(row.files_missed, 'file')} found that had been missed" if row.files_missed else ""
+            self.stdout.write(
+                f"  {row.listing_mode} listing of {row.files_listed} objects{missed}: {row.listing_reason}"
+            )
         if row.error_message:
             self.stdout.write(f"  {row.error_message}\n  {row.error_hint}")
         if row.retry_at:
