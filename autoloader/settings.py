@@ -223,6 +223,11 @@ STOP_SECONDS = env.float("AUTOLOADER_STOP_SECONDS", default=30)
 MISFIRE_SECONDS = env.float("AUTOLOADER_MISFIRE_SECONDS", default=60)
 #: a run that nobody watches and that failed by what may pass is tried again after so many minutes, once for each.
 RETRY_MINUTES: list[float] = env.list("AUTOLOADER_RETRY_MINUTES", cast=float, default=[1, 5, 15])
+#: sources of continuous ingestions that a scheduler looks at at the same time.
+POLL_THREADS = env.int("AUTOLOADER_POLL_THREADS", default=8)
+#: a continuous run that has loaded everything ends after a quiet time of so many seconds, and after so many in all.
+QUIET_SECONDS = env.float("AUTOLOADER_QUIET_SECONDS", default=60)
+CONTINUOUS_RUN_SECONDS = env.float("AUTOLOADER_CONTINUOUS_RUN_SECONDS", default=3600)
 #: runs that are worked on at the same time at most, in all and of one owner; 0: no bound.
 RUNS_AT_ONCE = env.int("AUTOLOADER_RUNS_AT_ONCE", default=0)
 RUNS_AT_ONCE_PER_OWNER = env.int("AUTOLOADER_RUNS_AT_ONCE_PER_OWNER", default=0)

@@ -148,8 +148,8 @@ class Bench:
         from ingestions.engine.discovery import Before, discover
         from ingestions.engine.incremental import Memory
         from ingestions.models import Run
-        from ingestions.services.execution import source_open
         from ingestions.services.lease import claim
+        from ingestions.services.source import source_of
         from ingestions.services.store import OrmStore
 
         run = claim(run_id=str(Run.objects.create(ingestion=ingestion).pk))
@@ -157,7 +157,7 @@ class Bench:
         config = ingestion.configuration()
         started = time.perf_counter()
         store = OrmStore(run, destination_key=config.destination.key)
-        source = source_open(run=run, config=config)
+        source = source_of(run.ingestion, config)
         before = Before(Memory.from_json(store.listing_memory()))
         found = discover(source, store, config.source, now=timezone.now, before=before, tell=store.listing)
         store.finish_discovery(listed=found.listed, hint=found.hint, end=found.end)

@@ -58,6 +58,10 @@ class IngestionQuerySet(models.QuerySet["Ingestion"]):
         """Those whose schedule wants a run by now, the one that has waited longest first."""
         return self.active().filter(next_run_at__lte=now).order_by("next_run_at", "pk")
 
+    def to_poll(self, now: datetime) -> IngestionQuerySet:
+        """Continuous ones whose source is to be looked at by now, the one that has waited longest first."""
+        return self.active().filter(next_poll_at__lte=now).order_by("next_poll_at", "pk")
+
 
 class Ingestion(models.Model):
     class Status(models.TextChoices):
@@ -92,7 +96,11 @@ class Ingestion(models.Model):
     monthly_cost = models.FloatField(null=True, blank=True)
     monthly_cost_version = models.PositiveIntegerField(null=True, blank=True)
     changes_pending = models.PositiveIntegerField(default=0)
+    #: of a continuous one: when its source is looked at next (claimed by moving it on), and was looked at last.
+    next_poll_at = models.DateTimeField(null=True, blank=True)
     last_polled_at = models.DateTimeField(null=True, blank=True)
+    poll_failures = models.PositiveIntegerField(default=0, help_text="looks that failed, in a row")
+    poll_note = models.CharField(max_length=500, blank=True, default="", help_text="why the last look failed")
     #: files modified before it are not new, where only new ones are wanted (``schedule.start`` is ``new_only``).
     new_from = models.DateTimeField(null=True, blank=True)
     #: when its schedule fires next; only an active one has it. A fire is claimed by moving it on.
@@ -114,6 +122,9 @@ class Ingestion(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="ingestion_by_owner"),
             models.Index(fields=["next_run_at", "id"], condition=Q(status="active"), name="ingestion_due"),
+            models.Index(
+                fields=["next_poll_at", "id"], condition=Q(next_poll_at__isnull=False), name="ingestion_to_poll"
+            ),
             models.Index(fields=["behind_for"], condition=Q(behind_for__isnull=False), name="ingestion_behind"),
         ]
 

@@ -37,6 +37,10 @@ class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> RunQuerySet:
         return self.filter(status__in=Run.ACTIVE)
 
+    def idle(self) -> RunQuerySet:
+        """Runs of continuous ingestions that have loaded all there was, and are not ended yet."""
+        return self.active().filter(lease_token="").exclude(idle_since=None)
+
     def unheld(self, now: datetime) -> RunQuerySet:
         """Active runs that nobody works on: nobody holds them, or the holder's lease has run out."""
         return self.active().filter(Q(lease_token="", lease_expires_at=None) | lease_over("lease_expires_at", now))
@@ -112,6 +116,8 @@ class Run(models.Model):
     phase = models.CharField(max_length=PHASE_LENGTH, blank=True)
     waits_for = models.CharField(max_length=80, blank=True, help_text="the breaker that has to close first")
     waits_since = models.DateTimeField(null=True, blank=True)
+    #: a continuous run has loaded all there was then; what comes within a minute goes on with it.
+    idle_since = models.DateTimeField(null=True, blank=True)
     #: what a person should know about a run that succeeded, for example that no file matched.
     hint = models.CharField(max_length=500, blank=True)
     error_code = models.CharField(max_length=60, blank=True)

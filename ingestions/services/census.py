@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max, Q
 from django.utils import timezone
@@ -18,7 +17,6 @@ from django.utils import timezone
 from autoloader.lib.bounded import Bounded
 from autoloader.lib.errors import AutoloaderError, DeadlineError, RunStopped
 from autoloader.lib.words import plural
-from ingestions.engine import sources
 from ingestions.engine.abandon import pages
 from ingestions.engine.discovery import PAGE
 from ingestions.engine.judge import Judge
@@ -27,6 +25,7 @@ from ingestions.engine.sources.base import RemoteFile
 from ingestions.engine.sources.location import Location, locate
 from ingestions.models import Census, Ingestion, LedgerEntry
 from ingestions.services import recording
+from ingestions.services.source import source_of
 
 #: a count that has given no sign of life for so long is given up on.
 LOST = timedelta(seconds=30)
@@ -135,13 +134,7 @@ def census_take(
     """
     config = ingestion.configuration()
     location = locate(config.source)
-    source = sources.open_source(
-        config.source,
-        ingestion.credential.credentials() if ingestion.credential else None,
-        local_roots=settings.LOCAL_ROOTS,
-        allowed_networks=settings.ALLOWED_NETWORKS,
-        alias_key=settings.SECRET_KEY,
-    )
+    source = source_of(ingestion, config)
     ledger = LedgerEntry.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
     until = ledger.aggregate(last=Max("pk"))["last"] or 0
     ledger = ledger.filter(pk__lte=until)

@@ -24,7 +24,7 @@ from ingestions.services.history import edit_record, edits_since
 from ingestions.services.ingestions import credential_keep, credential_parts
 from ingestions.services.lifecycle import Step, locked, own_credentials, step_to
 from ingestions.services.merging import changed, merged, value_at
-from ingestions.services.runs import priority_of, retries_give_up
+from ingestions.services.runs import priority_of, retries_give_up, runs_close_idle
 from ingestions.services.schedules import plan_of_edit
 
 #: what an answer shows beside the configuration: passed over, so that an answer can be sent back as it is.
@@ -101,6 +101,7 @@ def ingestion_update(
         checked = configuration.check(body=laid_over(old, asked.parts, held, replace=replace), user=row.owner)
         step = step_to(row, asked.status) if asked.status is not None else None
         edited = _keep(row, old, held, checked, step, user)
+        runs_close_idle(ingestions=[row])
         if check_only:
             transaction.set_rollback(True)
         return edited

@@ -19,7 +19,6 @@ from autoloader.lib.errors import AutoloaderError, ConfigError, DeadlineError, L
 from autoloader.lib.logs import log_context
 from clusters import sessions
 from clusters.models import Cluster
-from ingestions.engine import sources
 from ingestions.engine.backfill import without_times
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.context import Context
@@ -34,12 +33,14 @@ from ingestions.services import breakers
 from ingestions.services.backfill import within
 from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
+from ingestions.services.continuous import may_stay_open
 from ingestions.services.discovering import audit_of
 from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_take
 from ingestions.services.places import places_offer
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.retries import retry_at
 from ingestions.services.runs import next_in_queue, run_enqueue, run_put_back
+from ingestions.services.source import source_of
 from ingestions.services.starting import start_of
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
@@ -91,6 +92,9 @@ def _work(run_id: str) -> bool:
     if run is None:
         return False
     with log_context(run_id=str(run.pk), ingestion_id=str(run.ingestion_id)), LeaseKeeper(run):
+        if run.idle_since is not None:  # its quiet time is over
+            _end(run)
+            return True
         try:
             with CancelWatch(run) as watch:
                 outcome = _slice(run, watch)
@@ -148,7 +152,7 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
     if begun(run.ingestion):
         store.phase("finishing the refresh that was begun")
         refresh_finish(ingestion=run.ingestion, report=Report())
-    source = source_open(run=run, config=config)
+    source = source_of(run.ingestion, config)
     try:
 
         @contextmanager
@@ -181,17 +185,6 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
             return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
     finally:
         source.close()
-
-
-def source_open(*, run: Run, config: IngestionConfig) -> Source:
-    credential = run.ingestion.credential
-    return sources.open_source(
-        config.source,
-        credential.credentials() if credential else None,
-        local_roots=settings.LOCAL_ROOTS,
-        allowed_networks=settings.ALLOWED_NETWORKS,
-        alias_key=settings.SECRET_KEY,
-    )
 
 
 @contextmanager
@@ -257,6 +250,26 @@ def _settle(run: Run, outcome: Outcome) -> None:
     if outcome is Outcome.CANCELLED:
         _finish(run, Run.Status.CANCELLED, None)
         return
+    if not may_stay_open(run, timezone.now()) or not _stay_open(run):
+        _end(run)
+
+
+def _stay_open(run: Run) -> bool:
+    """The run of a continuous ingestion waits for what comes next, without a worker; who looks at the source wakes it,
+    or the scheduler when nothing has come for a while."""
+    now = timezone.now()
+    idle = {
+        "idle_since": now,
+        "resume_at": now + timedelta(seconds=settings.QUIET_SECONDS),
+        "discovered_at": None,
+        "phase": "waiting for new files",
+        "transient_failures": 0,
+    }
+    return bool(_mine(run).filter(cancel_requested_at=None).update(**idle, **_FREE))
+
+
+def _end(run: Run) -> None:
+    """As what became of its files says."""
     counts = Run.objects.values("files_failed", "files_held", "files_loaded").get(pk=run.pk)
     if counts["files_failed"] and not counts["files_loaded"] and not counts["files_held"]:
         error = AutoloaderError(

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: ingestions that are dealt with in one transaction.
 BATCH = 250
+#: no look at a source is set for later than this, unless the clock was set back since.
+FARTHEST_LOOK = timedelta(days=8)
 _SCHEDULED = ("hourly", "daily", "weekly", "custom")
 
 
@@ -121,7 +123,12 @@ def mend_plans(now: datetime) -> int:
     """Reckons anew what has no plan yet, and what was planned by a clock that has been set back since; how many."""
     ahead = Ingestion.objects.active().filter(next_run_set_at__gt=now + SOUND)
     unplanned = Ingestion.objects.active().filter(next_run_at=None, config__schedule__frequency__in=_SCHEDULED)
-    count = 0
+    count = (
+        Ingestion.objects.active()
+        .filter(next_poll_at=None, config__schedule__frequency="continuous")
+        .update(next_poll_at=now)
+    )
+    count += Ingestion.objects.filter(next_poll_at__gt=now + FARTHEST_LOOK).update(next_poll_at=now)
     for row in [*ahead, *unplanned]:
         mine = Ingestion.objects.active().filter(pk=row.pk, next_run_at=row.next_run_at)
         count += mine.update(**_plan(row, now))
@@ -184,7 +191,7 @@ def _broken(row: Ingestion, error: AutoloaderError) -> dict[str, Any]:
     """It stops until a person acts; the others go on."""
     reason = f"Its schedule cannot be followed: {error.message} {error.hint}"[:500]
     return {"status": Ingestion.Status.ERROR, "status_reason": reason, "next_run_at": None, "next_run_set_at": None,
-            "behind_for": None}  # fmt: skip
+            "behind_for": None, "next_poll_at": None}  # fmt: skip
 
 
 def _schedule(row: Ingestion) -> Schedule:

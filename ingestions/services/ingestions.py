@@ -11,6 +11,7 @@ from autoloader.lib.errors import ConflictError
 from ingestions.engine.config import SECRET_FIELDS, Credentials
 from ingestions.models import Credential, Ingestion, Run
 from ingestions.services import configuration
+from ingestions.services.runs import runs_close_idle
 
 
 def ingestion_create(*, owner: Any, config: Any) -> tuple[Ingestion, tuple[str, ...]]:
@@ -61,6 +62,7 @@ def ingestion_delete(*, ingestion: Ingestion) -> None:
     """Forgets the ingestion, its runs and its ledger; the table and the files stay. Refused while a run is active."""
     with transaction.atomic():
         locked = Ingestion.objects.select_for_update().get(pk=ingestion.pk)
+        runs_close_idle(ingestions=[locked])
         if Run.objects.active().filter(ingestion=locked).exists():
             raise ConflictError(
                 "run_active",

@@ -13,7 +13,7 @@ from autoloader.lib.errors import ConflictError, NotFoundError
 from ingestions.models import Credential, Ingestion
 from ingestions.services import configuration
 from ingestions.services.history import edit_record
-from ingestions.services.runs import retries_give_up
+from ingestions.services.runs import retries_give_up, runs_close_idle
 from ingestions.services.schedules import planned
 
 Status = Ingestion.Status
@@ -118,6 +118,7 @@ def _take(ingestion: Ingestion, verb: str, user: Any) -> Ingestion:
         )
         if taken.to != Status.ACTIVE:
             retries_give_up(ingestions=[row])
+            runs_close_idle(ingestions=[row])
         edit_record(ingestion=row, user=user, fields=["status"], version=version)
         row.refresh_from_db()
     return row

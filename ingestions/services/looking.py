@@ -18,7 +18,7 @@ from autoloader.lib.bounded import Bounded
 from autoloader.lib.errors import FileError
 from clusters import sessions
 from clusters.models import Cluster
-from ingestions.engine import cost, sources
+from ingestions.engine import cost
 from ingestions.engine.advice import advise, disagreements, malformed_fate, no_statement
 from ingestions.engine.bad_files import unreadable
 from ingestions.engine.config import Credentials, IngestionConfig
@@ -34,6 +34,7 @@ from ingestions.models import Ingestion, LedgerEntry
 from ingestions.services import configuration, recording
 from ingestions.services.editing import laid_over
 from ingestions.services.lifecycle import own_credentials
+from ingestions.services.source import source_with
 from ingestions.services.starting import start_of
 
 #: files whose rows are read, and bytes of them; the first file is read whatever its size.
@@ -184,13 +185,7 @@ def estimate(*, subject: Subject, seen: Survey) -> dict[str, Any]:
 
 @contextmanager
 def _open(subject: Subject) -> Iterator[Source]:
-    source = sources.open_source(
-        subject.config.source,
-        subject.credentials,
-        local_roots=settings.LOCAL_ROOTS,
-        allowed_networks=settings.ALLOWED_NETWORKS,
-        alias_key=settings.SECRET_KEY,
-    )
+    source = source_with(subject.config, subject.credentials)
     try:
         yield source
     finally:

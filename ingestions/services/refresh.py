@@ -31,7 +31,7 @@ from ingestions.services.refresh_work import (
     refresh_finish,
     refuse_what_is_not_ours,
 )
-from ingestions.services.runs import RunActive, run_start
+from ingestions.services.runs import RunActive, run_start, runs_close_idle
 from ingestions.services.table import table_open
 
 T = TypeVar("T")
@@ -130,6 +130,7 @@ def ingestion_delete_with_table(*, ingestion: Ingestion, bounded: Bounded | None
 
 
 def _refuse_busy(ingestion: Ingestion, mode: str) -> None:
+    runs_close_idle(ingestions=[ingestion])
     active = Run.objects.active().filter(ingestion=ingestion).first()
     if active is not None:
         raise RunActive(ingestion, str(active.pk))

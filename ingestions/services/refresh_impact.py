@@ -7,15 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from autoloader.lib.words import plural
-from ingestions.engine import sources
 from ingestions.engine.discovery import survey
 from ingestions.engine.ledger import State
 from ingestions.models import Batch, Ingestion, LedgerEntry
 from ingestions.services.refresh_work import FULL
+from ingestions.services.source import source_of
 from ingestions.services.starting import start_of
 
 #: batches whose speed is taken for the next ones', newest first.
@@ -55,14 +54,7 @@ def impact(*, ingestion: Ingestion, mode: str, should_stop: Callable[[], bool] =
     says.
     """
     config = ingestion.configuration()
-    credential = ingestion.credential
-    source = sources.open_source(
-        config.source,
-        credential.credentials() if credential else None,
-        local_roots=settings.LOCAL_ROOTS,
-        allowed_networks=settings.ALLOWED_NETWORKS,
-        alias_key=settings.SECRET_KEY,
-    )
+    source = source_of(ingestion, config)
     found = Impact()
     seen: set[int] = set()
     try:

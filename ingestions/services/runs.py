@@ -52,6 +52,7 @@ def run_start(
         earlier = Run.objects.filter(ingestion=ingestion, idempotency_key=idempotency_key).first()
         if earlier is not None:
             return earlier
+    runs_close_idle(ingestions=[ingestion])
     try:
         with transaction.atomic():
             run = Run.objects.create(
@@ -98,6 +99,17 @@ def priority_of(ingestion: Ingestion) -> int:
     return int(ingestion.config.get("limits", {}).get("priority", 0))
 
 
+def runs_close_idle(*, ingestions: Sequence[Ingestion]) -> int:
+    """Ends continuous runs that have loaded all there was and wait for more; how many. What comes now is for another
+    run."""
+    idle = Run.objects.idle().filter(ingestion__in=ingestions)
+    ended = {"ended_at": timezone.now(), "phase": "", "resume_at": None, "idle_since": None}
+    whole = {"files_failed": 0, "files_held": 0}
+    return idle.filter(**whole).update(status=Run.Status.SUCCESS, **ended) + idle.exclude(**whole).update(
+        status=Run.Status.PARTIAL, **ended
+    )
+
+
 def retries_give_up(*, ingestions: Sequence[Ingestion]) -> None:
     """Retries that wait are not needed any more: a newer run looks at the same files, or a person wants none."""
     Run.objects.filter(ingestion__in=ingestions).exclude(retry_at=None).update(retry_at=None)
@@ -114,6 +126,7 @@ def run_retry(*, run: Run, user: Any = None, idempotency_key: str = "") -> Run:
             same = Run.objects.filter(ingestion=run.ingestion, idempotency_key=idempotency_key).first()
             if same is not None:
                 return same
+        runs_close_idle(ingestions=[run.ingestion])
         active = Run.objects.active().filter(ingestion=run.ingestion).first()
         if active is not None:
             raise RunActive(run.ingestion, str(active.pk))

@@ -11,6 +11,7 @@ from datetime import datetime
 from autoloader.lib.database import AWAY
 from ingestions.services.firing import fire_due, mend_plans, start_behind
 from ingestions.services.heartbeat import beat, forget_dead
+from ingestions.services.polling import Poller
 from ingestions.services.retries import retry_due
 from ingestions.services.sweeper import sweep
 
@@ -34,19 +35,21 @@ def _beat(now: datetime) -> None:
     forget_dead()
 
 
-STEPS: tuple[Step, ...] = (
-    Step("heartbeat", _beat, BEAT_SECONDS),
-    Step("plans", mend_plans, BEAT_SECONDS),
-    Step("schedules", fire_due),
-    Step("fires that waited", start_behind),
-    Step("retries", retry_due),
-    Step("runs left behind", lambda now: sweep(now=now)),
-)
+def steps() -> tuple[Step, ...]:
+    return (
+        Step("heartbeat", _beat, BEAT_SECONDS),
+        Step("plans", mend_plans, BEAT_SECONDS),
+        Step("schedules", fire_due),
+        Step("fires that waited", start_behind),
+        Step("looks at sources", Poller().look),
+        Step("retries", retry_due),
+        Step("runs left behind", lambda now: sweep(now=now)),
+    )
 
 
 class Scheduler:
-    def __init__(self, steps: Sequence[Step] = STEPS, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._steps = steps
+    def __init__(self, given: Sequence[Step] = (), monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._steps = given or steps()
         self._monotonic = monotonic
         self._done: dict[str, float] = {}
 

@@ -17,7 +17,7 @@ from ingestions.models import Ingestion
 
 #: an instant farther ahead than this was not reckoned by a sound clock.
 SOUND = timedelta(minutes=1)
-NO_PLAN: dict[str, Any] = {"next_run_at": None, "next_run_set_at": None, "behind_for": None}
+NO_PLAN: dict[str, Any] = {"next_run_at": None, "next_run_set_at": None, "behind_for": None, "next_poll_at": None}
 
 
 def timetable_of(schedule: Schedule, pk: uuid.UUID) -> Timetable | None:
@@ -27,17 +27,19 @@ def timetable_of(schedule: Schedule, pk: uuid.UUID) -> Timetable | None:
 
 def planned(*, pk: uuid.UUID, schedule: Schedule, status: str, now: datetime | None = None) -> dict[str, Any]:
     """Values of the ingestion's row, as it is due from now on. ConfigError as of :func:`timetable_of`."""
-    table = timetable_of(schedule, pk) if status == Ingestion.Status.ACTIVE else None
-    if table is None:
-        return dict(NO_PLAN)
     now = now or timezone.now()
-    return {"next_run_at": table.next(now), "next_run_set_at": now}
+    table = timetable_of(schedule, pk) if status == Ingestion.Status.ACTIVE else None
+    if table is not None:
+        return {"next_run_at": table.next(now), "next_run_set_at": now, "next_poll_at": None}
+    polls = status == Ingestion.Status.ACTIVE and schedule.frequency == "continuous"
+    return NO_PLAN | {"next_poll_at": now if polls else None}
 
 
 def plan_of_edit(row: Ingestion, config: IngestionConfig, status: str) -> dict[str, Any]:
     """What an edit changes of the plan. Where the times stay as they were a fire that is due stays so too."""
-    if status == row.status and timetable_of(config.schedule, row.pk) == _table_now(row):
-        return {}
+    same = status == row.status and timetable_of(config.schedule, row.pk) == _table_now(row)
+    if same and config.schedule.frequency != "continuous":
+        return {} if row.next_poll_at is None else {"next_poll_at": None}
     return planned(pk=row.pk, schedule=config.schedule, status=status) | {
         "schedule_note": "",
         "schedule_noted_at": None,

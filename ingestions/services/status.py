@@ -57,6 +57,8 @@ def cluster_badge(cluster: Cluster) -> Badge:
 
 def ingestion_badge(ingestion: Ingestion, last_run: Run | None) -> Badge:
     """What a person reads: the stored status refined by what the last run did."""
+    if last_run is not None and last_run.idle_since is not None and last_run.is_active:
+        return Badge("Watching", "ok")
     if last_run is not None and last_run.status == Run.Status.RUNNING:
         return Badge("Loading", "run")
     if last_run is not None and last_run.status == Run.Status.QUEUED:

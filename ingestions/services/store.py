@@ -137,8 +137,9 @@ class OrmStore:
         with self._fenced(
             discovered_at=self._now(),
             files_listed=listed,
-            files_total=totals["files"],
-            bytes_total=totals["bytes"],
+            # a continuous run lists again and again
+            files_total=F("files_loaded") + F("files_failed") + F("files_held") + totals["files"],
+            bytes_total=F("bytes_done") + totals["bytes"],
             hint=hint[:500],
             **how,
         ):

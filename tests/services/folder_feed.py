@@ -15,9 +15,9 @@ from ingestions.engine.discovery import Before, Discovered, discover
 from ingestions.engine.incremental import Memory
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.services.discovering import audit_of
-from ingestions.services.execution import source_open
 from ingestions.services.ingestions import ingestion_create
 from ingestions.services.lease import claim
+from ingestions.services.source import source_of
 from ingestions.services.starting import start_of
 from ingestions.services.store import OrmStore
 
@@ -54,7 +54,7 @@ class FolderFeed:
         assert run is not None
         config = self.ingestion.configuration()
         store = OrmStore(run, destination_key=config.destination.key)
-        source = source_open(run=run, config=config)
+        source = source_of(run.ingestion, config)
         found = discover(
             source,
             store,
