@@ -1,6 +1,6 @@
 from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
-from ingestions.models.ops import Heartbeat, LimitLock
+from ingestions.models.ops import Heartbeat, LimitLock, SourceBreaker
 from ingestions.models.run import Attempt, Batch, Run, RunError
 from ingestions.models.schema import SchemaChange, SchemaVersion
 
@@ -16,5 +16,6 @@ __all__ = [
     "RunError",
     "SchemaChange",
     "SchemaVersion",
+    "SourceBreaker",
     "TableLease",
 ]

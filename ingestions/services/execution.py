@@ -39,6 +39,7 @@ from ingestions.services.places import places_offer
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.retries import retry_at
 from ingestions.services.runs import next_in_queue, run_enqueue, run_put_back
+from ingestions.services.source_gate import StoreWaits, source_gate
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
 
@@ -97,7 +98,7 @@ def _work(run_id: str) -> bool:
         except (TurnTaken, TurnBusy) as taken:
             _wait(run, TURN_WAIT_SECONDS, taken.message)
         except Waits as waits:
-            _wait_for_cluster(run, waits)
+            _wait_for(run, waits)
         except TransientError as error:
             _failed_for_now(run, error)
         except AutoloaderError as error:
@@ -146,8 +147,7 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
     if begun(run.ingestion):
         store.phase("finishing the refresh that was begun")
         refresh_finish(ingestion=run.ingestion, report=Report())
-    source = source_open(run=run, config=config)
-    try:
+    with source_gate(run, config, lambda: source_open(run=run, config=config)) as source:
 
         @contextmanager
         def opened() -> Iterator[TableLoader]:
@@ -174,8 +174,6 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
                 should_stop=stop_requested,
             )
             return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
-    finally:
-        source.close()
 
 
 def source_open(*, run: Run, config: IngestionConfig) -> Source:
@@ -293,9 +291,10 @@ def _failed_for_now(run: Run, error: TransientError) -> None:
     _wait(run, wait, f"waiting to try again: {error.message}", transient_failures=failures)
 
 
-def _wait_for_cluster(run: Run, waits: Waits) -> None:
+def _wait_for(run: Run, waits: Waits) -> None:
+    awaited = waits.awaited if isinstance(waits, StoreWaits) else breakers.of_cluster(run.ingestion.cluster)
     try:
-        _let_wait(run, **breakers.waiting(run, run.ingestion.cluster, waits, timezone.now()))
+        _let_wait(run, **breakers.waiting(run, awaited, waits, timezone.now()))
     except TransientError as error:
         _finish(run, Run.Status.FAILED, error)
 
