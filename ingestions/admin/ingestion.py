@@ -40,6 +40,7 @@ class IngestionAdmin(Console[Ingestion]):
     fields = (
         "id", "name", "state", "status_reason", "owner_name", "cluster_link", "destination", "config_shown",
         "schedule_told", "next_run_at", "next_times", "schedule_note", "schedule_noted_at", "behind_for",
+        "next_poll_at", "last_polled_at", "poll_failures", "poll_note",
         "config_version", "created_table", "refresh_mode", "files", "rows", "failed", "runs", "created_at",
         "updated_at",
     )  # fmt: skip

@@ -11,10 +11,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from ingestions.admin.base import Console, badge, each, link, mono, pretty
-from ingestions.models import Heartbeat, LedgerEntry, LimitLock, TableLease
+from ingestions.models import Heartbeat, LedgerEntry, LimitLock, SourceBreaker, TableLease
 from ingestions.services import status
 from ingestions.services.files import file_retry, file_skip
 from ingestions.services.heartbeat import ALIVE_SECONDS
+from ingestions.services.source_gate import source_try_again
 from ingestions.services.status import Badge
 
 
@@ -122,6 +123,23 @@ class HeartbeatAdmin(Console[Heartbeat]):
     @admin.display(description="detail")
     def detail_shown(self, row: Heartbeat) -> SafeString:
         return pretty(row.detail)
+
+
+@admin.register(SourceBreaker)
+class SourceBreakerAdmin(Console[SourceBreaker]):
+    list_display = ("store", "is_open", "reason", "failures", "trips", "opened_at", "next_try_at")
+    search_fields = ("store",)
+    fields = (*list_display, "prober")
+    readonly_fields = fields
+    actions = ("try_again",)
+
+    @admin.display(description="open", boolean=True)
+    def is_open(self, row: SourceBreaker) -> bool:
+        return row.is_open
+
+    @admin.action(description="Try again now, where runs wait for it", permissions=["act"])
+    def try_again(self, request: HttpRequest, rows: QuerySet[SourceBreaker]) -> None:
+        each(request, rows, lambda row: source_try_again(store=row.store), "runs ask it again.")
 
 
 @admin.register(LimitLock)

@@ -77,6 +77,8 @@ class Metadata(Answer):
     last_run_time: Instant | None
     next_run_time: Instant | None
     next_run_times: list[Instant] = Field(description="The next five; none where nothing starts it by itself.")
+    last_polled_at: Instant | None = Field(description="When the source of a continuous one was looked at last.")
+    poll_note: str = Field(description="Why that look failed; empty where it did not.")
     schedule: str = Field(description="The schedule in words.")
     schedule_note: str = Field(description="What became of the last fire, where it made no run, or a late one.")
     schedule_noted_at: Instant | None

@@ -1,7 +1,7 @@
 from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
 from ingestions.models.listing import Census, Listing
-from ingestions.models.ops import Heartbeat, LimitLock
+from ingestions.models.ops import Heartbeat, LimitLock, SourceBreaker
 from ingestions.models.run import Attempt, Batch, Run, RunError
 from ingestions.models.schema import SchemaChange, SchemaVersion
 
@@ -19,5 +19,6 @@ __all__ = [
     "RunError",
     "SchemaChange",
     "SchemaVersion",
+    "SourceBreaker",
     "TableLease",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from autoloader.lib.breaker import BreakerState
+
 
 class Heartbeat(models.Model):
     """A process of ours that is alive: written at least every 10 s."""
@@ -24,6 +26,16 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.process}"
+
+
+class SourceBreaker(BreakerState):
+    """Whether runs may ask a store; one that never failed has none."""
+
+    #: bucket and endpoint; no key and no user stands in it.
+    store = models.CharField(primary_key=True, max_length=500)
+
+    def __str__(self) -> str:
+        return f"{self.store}: {'open' if self.is_open else 'closed'}"
 
 
 class LimitLock(models.Model):

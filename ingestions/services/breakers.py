@@ -6,9 +6,11 @@ puts one of them into the queue, and that one tries for all.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -18,12 +20,13 @@ from autoloader.lib.breaker import Breaker, Waits
 from autoloader.lib.errors import AutoloaderError, TransientError
 from clusters.breaker import cluster_breaker, is_away, knock
 from clusters.models import Cluster, ClusterBreaker
-from ingestions.models import Run
+from ingestions.models import Run, SourceBreaker
 from ingestions.models.run import PHASE_LENGTH, RunQuerySet
 
 logger = logging.getLogger(__name__)
 
 CLUSTER = "cluster:"
+SOURCE = "source:"
 
 
 class ClusterGate:
@@ -46,7 +49,7 @@ class ClusterGate:
         except AutoloaderError as error:
             if is_away(error):
                 if waits := breaker.failed(by=self._run.lease_token, why=error.message):
-                    _told_all(cluster, waits)
+                    told_all(of_cluster(cluster), waits)
                     raise waits from error
             elif self.used:
                 breaker.worked()
@@ -61,28 +64,48 @@ class ClusterGate:
             if breaker.answered(by=self._run.lease_token):
                 logger.info("the cluster answers again", extra={"cluster": cluster.name})
                 runs_wake(now=timezone.now())
-        if self._run.waits_for:
+        if self._run.waits_for.startswith(CLUSTER):
             Run.objects.filter(pk=self._run.pk, lease_token=self._run.lease_token).update(**NOT_WAITING)
 
 
 NOT_WAITING = {"waits_for": "", "waits_since": None}
 
 
-def waiting(run: Run, cluster: Cluster, waits: Waits, now: datetime) -> dict[str, object]:
+@dataclass(frozen=True)
+class Awaited:
+    """What runs wait for: ``key`` as their rows have it, ``what`` for people, ``remedy`` where they waited in vain."""
+
+    key: str
+    what: str
+    remedy: str
+
+
+def of_cluster(cluster: Cluster) -> Awaited:
+    remedy = "Start the cluster and test its connection, then run again; the files wait."
+    return Awaited(f"{CLUSTER}{cluster.pk}", f"the cluster {cluster.name}", remedy)
+
+
+def of_store(store: str) -> Awaited:
+    """The row's key is short, the store's name may be long."""
+    digest = hashlib.sha256(store.encode()).hexdigest()[:40]
+    return Awaited(
+        f"{SOURCE}{digest}", f"the store {store}", "Look at the store and the network to it, then run again."
+    )
+
+
+def waiting(run: Run, awaited: Awaited, waits: Waits, now: datetime) -> dict[str, object]:
     """What the run's row has while it waits. Raises :class:`TransientError` where it has waited long enough."""
     since = run.waits_since if run.waits_for and run.waits_since else now
     if now - since > _patience():
         minutes = _patience().total_seconds() / 60
-        raise TransientError(
-            "cluster_away",
-            f"The cluster {cluster.name} did not answer for {minutes:.0f} minutes: {waits.why}",
-            "Start the cluster and test its connection, then run again; the files wait.",
-        )
+        what = awaited.what[:1].upper() + awaited.what[1:]
+        code = "cluster_away" if awaited.key.startswith(CLUSTER) else "store_away"
+        raise TransientError(code, f"{what} did not answer for {minutes:.0f} minutes: {waits.why}", awaited.remedy)
     return {
-        "waits_for": f"{CLUSTER}{cluster.pk}",
+        "waits_for": awaited.key,
         "waits_since": since,
         "resume_at": waits.until,
-        "phase": _phase(cluster, waits),
+        "phase": _phase(awaited, waits),
     }
 
 
@@ -90,16 +113,16 @@ def _patience() -> timedelta:
     return timedelta(seconds=settings.BREAKER_PATIENCE_SECONDS)
 
 
-def _phase(cluster: Cluster, waits: Waits) -> str:
-    begin, end = f"waiting for the cluster {cluster.name}: ", f", next try {waits.until:%H:%M:%S} UTC"
-    return f"{begin}{waits.why.rstrip('. ')[: PHASE_LENGTH - len(begin) - len(end)]}{end}"
+def _phase(awaited: Awaited, waits: Waits) -> str:
+    begin, end = f"waiting for {awaited.what}: ", f", next try {waits.until:%H:%M:%S} UTC"
+    return f"{begin}{waits.why.rstrip('. ')[: max(PHASE_LENGTH - len(begin) - len(end), 0)]}{end}"[:PHASE_LENGTH]
 
 
-def _told_all(cluster: Cluster, waits: Waits) -> None:
+def told_all(awaited: Awaited, waits: Waits) -> None:
     """The others wait as long, and say so; one that was put into the queue meanwhile looks by itself."""
-    logger.warning("waiting for a cluster", extra={"cluster": cluster.name, "reason": waits.why})
-    others = Run.objects.active().filter(waits_for=f"{CLUSTER}{cluster.pk}", lease_token="").exclude(resume_at=None)
-    others.update(resume_at=waits.until, phase=_phase(cluster, waits))
+    logger.warning("waiting for something that does not answer", extra={"what": awaited.what, "reason": waits.why})
+    others = Run.objects.active().filter(waits_for=awaited.key, lease_token="").exclude(resume_at=None)
+    others.update(resume_at=waits.until, phase=_phase(awaited, waits))
 
 
 def runs_wake(*, now: datetime) -> int:
@@ -109,6 +132,9 @@ def runs_wake(*, now: datetime) -> int:
     if not keys:
         return 0
     still = {f"{CLUSTER}{pk}" for pk in ClusterBreaker.objects.exclude(opened_at=None).values_list("pk", flat=True)}
+    still |= {
+        of_store(store).key for store in SourceBreaker.objects.exclude(opened_at=None).values_list("pk", flat=True)
+    }
     closed = waiting.filter(waits_for__in=keys - still).exclude(resume_at=None)
     return closed.update(resume_at=now, phase="waiting for a worker", **NOT_WAITING)
 

@@ -41,6 +41,7 @@ from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_fi
 from ingestions.services.retries import retry_at
 from ingestions.services.runs import next_in_queue, run_enqueue, run_put_back
 from ingestions.services.source import source_of
+from ingestions.services.source_gate import StoreWaits, source_gate
 from ingestions.services.starting import start_of
 from ingestions.services.store import OrmStore
 from ingestions.worker import stop_requested
@@ -103,7 +104,7 @@ def _work(run_id: str) -> bool:
         except (TurnTaken, TurnBusy) as taken:
             _wait(run, TURN_WAIT_SECONDS, taken.message)
         except Waits as waits:
-            _wait_for_cluster(run, waits)
+            _wait_for(run, waits)
         except TransientError as error:
             _failed_for_now(run, error)
         except AutoloaderError as error:
@@ -152,8 +153,7 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
     if begun(run.ingestion):
         store.phase("finishing the refresh that was begun")
         refresh_finish(ingestion=run.ingestion, report=Report())
-    source = source_of(run.ingestion, config)
-    try:
+    with source_gate(run, config, lambda: source_of(run.ingestion, config)) as source:
 
         @contextmanager
         def opened() -> Iterator[TableLoader]:
@@ -183,8 +183,6 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
                 remembers=run.backfill is None,
             )
             return run_slice(context, budget_seconds=settings.SLICE_SECONDS)
-    finally:
-        source.close()
 
 
 @contextmanager
@@ -311,9 +309,10 @@ def _failed_for_now(run: Run, error: TransientError) -> None:
     _wait(run, wait, f"waiting to try again: {error.message}", transient_failures=failures)
 
 
-def _wait_for_cluster(run: Run, waits: Waits) -> None:
+def _wait_for(run: Run, waits: Waits) -> None:
+    awaited = waits.awaited if isinstance(waits, StoreWaits) else breakers.of_cluster(run.ingestion.cluster)
     try:
-        _let_wait(run, **breakers.waiting(run, run.ingestion.cluster, waits, timezone.now()))
+        _let_wait(run, **breakers.waiting(run, awaited, waits, timezone.now()))
     except TransientError as error:
         _finish(run, Run.Status.FAILED, error)
 

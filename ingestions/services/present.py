@@ -75,6 +75,8 @@ def ingestion(row: Ingestion, *, warnings: tuple[str, ...] = ()) -> dict[str, An
             "schedule": told(row),
             "schedule_note": row.schedule_note,
             "schedule_noted_at": instant(row.schedule_noted_at),
+            "last_polled_at": instant(row.last_polled_at),
+            "poll_note": row.poll_note,
             "schema_version": facts["shown_version"],
             "schema_changes_pending": row.changes_pending,
             "estimated_monthly_cost": row.monthly_cost if row.monthly_cost_version == row.config_version else None,

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import ApiToken
 from accounts.services import token_create
 from clusters.models import Cluster, ClusterBreaker
-from ingestions.models import Credential, Heartbeat, Ingestion, LedgerEntry, LimitLock, Run, TableLease
+from ingestions.models import Credential, Heartbeat, Ingestion, LedgerEntry, LimitLock, Run, SourceBreaker, TableLease
 from tests.cast import (
     QueryCount,
     cluster,
@@ -64,6 +64,7 @@ def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
     TableLease.objects.create(cluster=cluster, destination_key="lake.shop.orders", run=run, token="held")
     ClusterBreaker.objects.create(cluster=cluster, failures=3, opened_at=timezone.now(), reason="It is gone.")
     LimitLock.objects.create(scope="all")
+    SourceBreaker.objects.create(store="s3://shop", failures=3, opened_at=timezone.now(), reason="It is gone.")
     Heartbeat.objects.create(kind="worker", process="host:1", started_at=timezone.now(), beat_at=timezone.now())
     return token_create(user=owner, name="ci", scope="read")[1]
 

@@ -53,6 +53,11 @@ def test_every_hour_means_every_hour_that_passes() -> None:
     assert fires(hourly, "2025-03-29T23:45Z", 3) == ["30 01:30 +0100", "30 03:30 +0200", "30 04:30 +0200"]
 
 
+def test_where_clocks_are_put_back_half_an_hour_each_time_they_show_the_minute_counts() -> None:
+    hourly = {"frequency": "hourly", "time": "00:45", "timezone": "Australia/Lord_Howe"}
+    assert fires(hourly, "2025-04-05T14:00Z", 3) == ["06 01:45 +1100", "06 01:45 +1030", "06 02:45 +1030"]
+
+
 def test_weekly_is_monday_unless_another_day_is_said() -> None:
     assert fires({"frequency": "weekly"}, "2026-11-26T00:00Z", 2) == ["30 00:00 +0000", "07 00:00 +0000"]
     friday = {"frequency": "weekly", "weekday": "friday", "time": "18:05"}
