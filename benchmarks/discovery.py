@@ -5,8 +5,8 @@
 * ten new keys among all the known ones (incremental) against ten among none: until the run knows what to load;
 * putting the files into the ledger, and its first page in the browser: plain, by state, by name.
 
-The listing server is a process of its own (``listing_server``). ``--database postgres`` starts a PostgreSQL server, else
-it is SQLite.
+The listing server is a process of its own (``listing_server``). ``--database postgres`` starts a server of PostgreSQL,
+else it is SQLite.
 """
 
 from __future__ import annotations
