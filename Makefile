@@ -92,6 +92,8 @@ bench: setup ## what is fast, as ratios against what one would write by hand
 	$(PY) -m benchmarks.known_files
 	$(PY) -m benchmarks.previews
 	$(PY) -m benchmarks.due_at_once
+	$(PY) -m benchmarks.discovery --keep
+	$(PY) -m benchmarks.discovery --database postgres --keep
 
 .PHONY: bench-memory
 bench-memory: setup ## what a run of FILES=100000 new files takes of a worker's memory

@@ -5,7 +5,7 @@
 * ten new keys among all the known ones (incremental) against ten among none: until the run knows what to load;
 * putting the files into the ledger, and its first page in the browser: plain, by state, by name.
 
-The listing server is a process of its own (``listing_server``). ``--database postgres`` has a PostgreSQL server started;
+The listing server is a process of its own (``listing_server``). ``--database postgres`` starts a server of PostgreSQL,
 else it is SQLite.
 """
 
@@ -184,6 +184,7 @@ class Bench:
                 NewEntry(
                     RemoteFile(f"s3://bench/{listing_server.key(number)}", listing_server.etag(number), 100, AT),
                     State.DISCOVERED,
+                    first=True,
                 )
                 for number in range(first, min(first + PAGE, count))
             ]

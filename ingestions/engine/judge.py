@@ -118,7 +118,7 @@ class Judge:
         state, cause, reason = (State.SKIPPED, why.cause.value, why.reason) if why else (State.DISCOVERED, "", "")
         if held is not None:
             return Revision(held.id, file, state, reason, cause)
-        return NewEntry(file, state, reason, cause)
+        return NewEntry(file, state, reason, cause, first=not known)
 
     def _count(self, why: Why | None, *, known: bool = False) -> None:
         if why is None:

@@ -95,12 +95,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """A file version that the ledger has not seen: DISCOVERED, or SKIPPED with its reason."""
+    """A file version that the ledger has not seen: DISCOVERED, or SKIPPED with its reason. ``first``: it had no version
+    of this file when that was asked."""
 
     file: RemoteFile
     state: State
     reason: str = ""
     cause: str = ""
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

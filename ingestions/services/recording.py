@@ -21,6 +21,7 @@ _COLUMNS = (
     "address", "version", "size_bytes", "modified_at", "state", "reason", "cause", "run_id", "ingestion_id",
     "destination_key", "error_code", "checksum", "discovered_at", "state_changed_at",
 )  # fmt: skip
+_UNLESS_THERE = "ON CONFLICT DO NOTHING"
 #: types of the columns that differ from row to row; the others are the same for all of them.
 _TYPES = ("text", "varchar", "bigint", "timestamptz", "varchar", "text", "varchar", "uuid")
 
@@ -55,6 +56,16 @@ class Recording:
 
     def record(self, entries: Sequence[NewEntry]) -> int:
         """How many of these versions are new. Earlier ones that still wait are SKIPPED."""
+        first = [entry for entry in entries if entry.first]
+        added = self._insert(first)
+        if added == len(first):
+            self._count_skipped(sum(entry.state == State.SKIPPED for entry in first))
+        return added + self._record_later([entry for entry in entries if not entry.first])
+
+    def _record_later(self, entries: Sequence[NewEntry]) -> int:
+        """Of files that the ledger may have other versions of."""
+        if not entries:
+            return 0
         addresses = [entry.file.address for entry in entries]
         there = list(
             self._ledger().filter(address__in=addresses).order_by().values_list("address", "version", "state", "pk")
@@ -82,25 +93,27 @@ class Recording:
         if count:
             Run.objects.filter(pk=self.run_id).update(files_skipped=F("files_skipped") + count)
 
-    def _insert(self, entries: Sequence[NewEntry]) -> None:
-        """Plain statements: building models costs more than the database takes for the rows."""
+    def _insert(self, entries: Sequence[NewEntry]) -> int:
+        """How many were not there. Plain statements: building models costs more than the database takes for rows."""
         if not entries:
-            return
+            return 0
         run = self._prepared("run", self.run_id)
+        adapted = connection.ops.adapt_datetimefield_value
+        waiting = State.DISCOVERED
         rows = [
             (
                 entry.file.address,
                 entry.file.version,
                 entry.file.size_bytes,
-                connection.ops.adapt_datetimefield_value(entry.file.modified_at),
+                adapted(entry.file.modified_at),
                 entry.state.value,
                 entry.reason,
                 entry.cause,
-                None if entry.state == State.DISCOVERED else run,
+                None if entry.state is waiting else run,
             )
             for entry in entries
         ]
-        now = connection.ops.adapt_datetimefield_value(self.now)
+        now = adapted(self.now)
         same = (self._prepared("ingestion", self.ingestion_id), self.destination_key, "", "", now, now)
         table = connection.ops.quote_name(LedgerEntry._meta.db_table)
         into = f"INSERT INTO {table} ({', '.join(map(connection.ops.quote_name, _COLUMNS))})"
@@ -109,12 +122,14 @@ class Recording:
                 arrays = ", ".join(f"%s::{type_}[]" for type_ in _TYPES)
                 constant = ", ".join(["%s"] * len(same))
                 cursor.execute(
-                    f"{into} SELECT new.*, {constant} FROM unnest({arrays}) AS new",  # noqa: S608  # names of ours
+                    f"{into} SELECT new.*, {constant} FROM unnest({arrays}) AS new {_UNLESS_THERE}",  # noqa: S608  # ours
                     [*same, *map(list, zip(*rows, strict=True))],
                 )
             else:
                 values = ", ".join(["%s"] * len(_COLUMNS))
-                cursor.executemany(f"{into} VALUES ({values})", [row + same for row in rows])
+                cursor.executemany(f"{into} VALUES ({values}) {_UNLESS_THERE}", [row + same for row in rows])
+            added: int = cursor.rowcount
+        return added
 
     def _prepared(self, field: str, value: Any) -> Any:
         column = LedgerEntry._meta.get_field(field)

@@ -16,7 +16,18 @@ from django.utils import timezone
 from accounts.models import ApiToken
 from accounts.services import token_create
 from clusters.models import Cluster, ClusterBreaker
-from ingestions.models import Credential, Heartbeat, Ingestion, LedgerEntry, LimitLock, Run, SourceBreaker, TableLease
+from ingestions.models import (
+    Census,
+    Credential,
+    Heartbeat,
+    Ingestion,
+    LedgerEntry,
+    LimitLock,
+    Listing,
+    Run,
+    SourceBreaker,
+    TableLease,
+)
 from tests.cast import (
     QueryCount,
     cluster,
@@ -65,6 +76,9 @@ def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
     ClusterBreaker.objects.create(cluster=cluster, failures=3, opened_at=timezone.now(), reason="It is gone.")
     LimitLock.objects.create(scope="all")
     SourceBreaker.objects.create(store="s3://shop", failures=3, opened_at=timezone.now(), reason="It is gone.")
+    Listing.objects.create(ingestion=ingestion, destination_key="lake.shop.orders", memory={"after": {"": "x"}})
+    now = timezone.now()
+    Census.objects.create(ingestion=ingestion, status="done", started_at=now, updated_at=now, result={"objects": 3})
     Heartbeat.objects.create(kind="worker", process="host:1", started_at=timezone.now(), beat_at=timezone.now())
     return token_create(user=owner, name="ci", scope="read")[1]
 

@@ -55,7 +55,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 EXAMPLES = int(os.environ.get("AUTOLOADER_EXAMPLES", "20"))
-#: one opens connections to made-up addresses and waits for them, the other counts in a thread with a connection of its own.
+#: one opens connections to made-up addresses and waits for them, the other counts in a thread of its own.
 LEFT_OUT = {"cluster_test", "ingestion_completeness"}
 ASKS_STORES = {"ingestion_test", "ingestion_estimate"}
 

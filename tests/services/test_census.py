@@ -26,7 +26,8 @@ def feed(tmp_path: Path, settings: Any, owner: User) -> FolderFeed:
 
 def in_all(found: dict[str, Any]) -> int:
     others = ("not_discovered", "not_matched", "unusable_names", "left_out")
-    return sum(group["objects"] for group in found["groups"]) + sum(found[key] for key in others)
+    counts: list[int] = [group["objects"] for group in found["groups"]] + [found[key] for key in others]
+    return sum(counts)
 
 
 def test_an_empty_source_is_complete(feed: FolderFeed) -> None:
