@@ -1,3 +1,4 @@
+from ingestions.models.alert import Alert, AlertDelivery, Trouble, WebhookSecret
 from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
 from ingestions.models.ops import Heartbeat
@@ -5,6 +6,8 @@ from ingestions.models.run import Attempt, Batch, Run, RunError
 from ingestions.models.schema import SchemaChange, SchemaVersion
 
 __all__ = [
+    "Alert",
+    "AlertDelivery",
     "Attempt",
     "Batch",
     "Credential",
@@ -16,4 +19,6 @@ __all__ = [
     "SchemaChange",
     "SchemaVersion",
     "TableLease",
+    "Trouble",
+    "WebhookSecret",
 ]

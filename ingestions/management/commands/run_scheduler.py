@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from autoloader.lib.database import DatabaseFault
+from ingestions.services.deliverer import delivering
 from ingestions.services.heartbeat import beat, forget_dead
 from ingestions.services.sweeper import sweep
 
@@ -30,6 +31,10 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        with delivering():
+            self._look(stop, options["tick"])
+
+    def _look(self, stop: threading.Event, tick: float) -> None:
         beaten = 0.0
         while not stop.is_set():
             try:
@@ -41,4 +46,4 @@ class Command(BaseCommand):
             except DatabaseFault as error:
                 logger.warning("the database is away", extra={"reason": str(error)})
                 connection.close()
-            stop.wait(options["tick"])
+            stop.wait(tick)
