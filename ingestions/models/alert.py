@@ -39,6 +39,10 @@ class Trouble(models.Model):
     aside_run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     aside_told_at = models.DateTimeField(null=True, blank=True)
 
+    class Meta:
+        ordering = ["-failing_since", "id"]
+        verbose_name_plural = "troubles"
+
     def __str__(self) -> str:
         return f"{self.ingestion}: {self.failed_runs} failed"
 

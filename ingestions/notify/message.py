@@ -154,7 +154,8 @@ def _data(facts: Facts, standing: Standing) -> Iterator[str]:
         yield f"The run had loaded {done} before it failed; these stay in the table."
     wait = "waits" if standing.waiting == 1 else "wait"
     by = " for the next run" if standing.waiting else ""
-    yield f"{plural(standing.waiting, 'known file')} {wait}{by}; files that arrived since the last listing are found then."
+    known = f"{plural(standing.waiting, 'known file')} {wait}{by}"
+    yield f"{known}; files that arrived since the last listing are found by it."
     if standing.failed:
         yield f"{plural(standing.failed, 'file')} could not be read, and wait for a correction or a retry."
 
