@@ -76,7 +76,7 @@ class Command(CliCommand):
         """Delivers here what no scheduler has in hand, and waits for the rest."""
         limit = time.monotonic() + PATIENCE_SECONDS
         open_ = alert.deliveries.filter(Q(tries=0) | ~Q(claimed_until=None), state=AlertDelivery.State.WAITING)
-        while (pending := list(open_.all())) and time.monotonic() < limit:
+        while (pending := list(open_.order_by("pk"))) and time.monotonic() < limit:
             for each in pending:
                 if (held := claim(each)) is not None:
                     deliver(held)
