@@ -78,7 +78,7 @@ def index(
     if kind is not None:
         rows = rows.filter(kind=kind)
     if state is not None:
-        rows = rows.filter(deliveries__state=state).distinct()
+        rows = rows.with_delivery(state)
     shown = page(request, response, present_alerts.alerts(rows).order_by("-pk"), limit=limit, offset=offset)
     return [present_alerts.alert(row) for row in shown]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from autoloader.lib.fields import EncryptedJSONField
 from ingestions.models.ingestion import Ingestion
@@ -50,6 +50,10 @@ class Trouble(models.Model):
 class AlertQuerySet(models.QuerySet["Alert"]):
     def visible_to(self, user: Any) -> AlertQuerySet:
         return self if user.is_superuser else self.filter(ingestion__owner=user)
+
+    def with_delivery(self, state: str) -> AlertQuerySet:
+        """Those with a delivery in this state."""
+        return self.filter(Exists(AlertDelivery.objects.filter(alert=OuterRef("pk"), state=state)))
 
 
 class Alert(models.Model):

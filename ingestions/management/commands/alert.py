@@ -46,7 +46,7 @@ class Command(CliCommand):
         if options["ingestion"]:
             rows = rows.filter(ingestion=find(Ingestion.objects.visible_to(user), options["ingestion"], "ingestion"))
         if options["state"]:
-            rows = rows.filter(deliveries__state=options["state"]).distinct()
+            rows = rows.with_delivery(options["state"])
         self._show(present_alerts.alerts(rows).order_by("-pk")[: max(1, options["limit"])], options)
         return Exit.OK
 
