@@ -27,7 +27,7 @@ def send(*, to: str, subject: str, text: str, key: str, incident: str, at: datet
     if not settings.EMAIL_HOST:
         raise NotDelivered("No mail server is set up: the operator sets EMAIL_HOST.")
     try:
-        backend = EmailBackend(timeout=STEP_SECONDS)
+        backend = _Backend(timeout=STEP_SECONDS)
     except ValueError as error:  # TLS and SSL at once
         raise NotDelivered(f"The mail settings contradict each other: {error}"[:300]) from None
     domain = urlsplit(settings.BASE_URL).hostname or "localhost"
@@ -42,10 +42,7 @@ def send(*, to: str, subject: str, text: str, key: str, incident: str, at: datet
     }
     message = EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [to], connection=backend, headers=headers)
 
-    def connection() -> socket.socket | None:
-        return getattr(backend.connection, "sock", None)
-
-    with cut_after(WHOLE_SECONDS, connection) as cut:
+    with cut_after(WHOLE_SECONDS, backend.socket) as cut:
         try:
             message.send()
         except (smtplib.SMTPException, OSError) as error:
@@ -53,6 +50,25 @@ def send(*, to: str, subject: str, text: str, key: str, incident: str, at: datet
             raise NotDelivered(f"The mail server {settings.EMAIL_HOST}: {reason}"[:500]) from None
         except ValueError as error:  # no address that may stand in a header
             raise NotDelivered(f"The mail cannot be written: {error}"[:300]) from None
+
+
+class _Backend(EmailBackend):
+    """It can be cut off from its first reply on: Django knows of the connection only when it is signed in."""
+
+    _talking: smtplib.SMTP | None = None
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        known: type[smtplib.SMTP] = super().connection_class
+
+        def getreply(connection: smtplib.SMTP) -> tuple[int, bytes]:
+            self._talking = connection
+            return known.getreply(connection)
+
+        return type("Talking", (known,), {"getreply": getreply})
+
+    def socket(self) -> socket.socket | None:
+        return getattr(self._talking, "sock", None)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,8 @@ from types import TracebackType
 
 
 class MailServer:
-    """``mode`` is ``accept``, ``refuse`` (the recipient), ``drop`` (in the middle of the message) or ``hang``."""
+    """``mode`` is ``accept``, ``refuse`` (the recipient), ``drop`` (in the middle of the message), ``hang``, or ``drip``
+    (a byte now and then)."""
 
     def __init__(self) -> None:
         self.mode = "accept"
@@ -54,7 +55,6 @@ def _talk(handler: socketserver.StreamRequestHandler, mail: MailServer) -> None:
         mail.ended.wait(60)
         return
     if mail.mode == "drip":
-        say("220 here")
         while not mail.ended.is_set():
             handler.wfile.write(b"2")
             time.sleep(0.1)

@@ -22,7 +22,9 @@ BEAT_SECONDS = 10
 
 
 class Command(BaseCommand):
-    help = "Finds runs that are due or were left behind and puts them into the queue, until it is stopped."
+    help = (
+        "Finds runs that are due or were left behind and puts them into the queue, and delivers alerts, until stopped."
+    )
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--tick", type=float, default=1.0, help="seconds between two looks (default 1)")
