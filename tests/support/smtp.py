@@ -13,7 +13,7 @@ from types import TracebackType
 
 
 class MailServer:
-    """``mode`` is ``accept``, ``refuse`` (the recipient), ``drop`` (in the middle of the message), ``hang``, or ``drip``
+    """``mode`` is ``accept``, ``refuse`` (the recipient), ``drop`` (in the middle of the message), ``hang`` or ``drip``
     (a byte now and then)."""
 
     def __init__(self) -> None:
