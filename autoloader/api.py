@@ -11,6 +11,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from ingestions.api import (
+    alerts,
     backfill,
     clusters,
     completeness,
@@ -100,5 +101,6 @@ api.add_router("", files.router)
 api.add_router("", quarantine.router)
 api.add_router("", schema.router)
 api.add_router("", exchange.router)
+api.add_router("", alerts.router)
 api.add_router("/clusters", clusters.router)
 api.add_router("/tokens", tokens.router)

@@ -256,6 +256,17 @@ LOCAL_ROOTS: list[str] = env.list("AUTOLOADER_LOCAL_ROOTS", default=[str(DATA_DI
 #: private networks that endpoints may point to (CIDR); metadata addresses stay closed whatever is listed.
 ALLOWED_NETWORKS: list[str] = env.list("AUTOLOADER_ALLOWED_NETWORKS", default=[])
 
+# Alerts.
+#: where people reach the pages; links in alerts begin with it.
+BASE_URL = env.str("AUTOLOADER_BASE_URL", default=f"http://localhost:{PORT}")
+EMAIL_HOST = env.str("EMAIL_HOST", default="")  # none: no mail is sent
+EMAIL_PORT = env.int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="autoloader@localhost")
+
 #: rows of user data that a page or a command may show at once.
 SAMPLE_ROWS_LIMIT = 100
 

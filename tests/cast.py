@@ -20,7 +20,17 @@ from accounts.services import token_create
 from clusters.models import Cluster
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.ledger import State
-from ingestions.models import Batch, Ingestion, LedgerEntry, Run, RunError, SchemaChange, SchemaVersion
+from ingestions.models import (
+    Alert,
+    AlertDelivery,
+    Batch,
+    Ingestion,
+    LedgerEntry,
+    Run,
+    RunError,
+    SchemaChange,
+    SchemaVersion,
+)
 
 ROOT = "/api/v1"
 
@@ -228,6 +238,21 @@ def make_schema_change(ingestion: Ingestion, number: int = 1, *, files: Sequence
     row.files.set(files)
     Ingestion.objects.filter(pk=ingestion.pk).update(changes_pending=1)
     return row
+
+
+def make_alert(
+    ingestion: Ingestion, state: str = "waiting", *, run: Run | None = None, **changes: Any
+) -> AlertDelivery:
+    """Of a failure, to a mailbox, unless ``changes`` of the delivery say otherwise."""
+    now = timezone.now()
+    alert = Alert.objects.create(
+        ingestion=ingestion, run=run, kind="failed" if run else "test", created_at=now, subject="[Autoloader] Orders",
+        text="It failed.", document={"text": "It failed."},
+    )  # fmt: skip
+    values = {"channel": "email", "recipient": "ops@example.com", "server": "mail", "next_try_at": now}
+    if state != "waiting":
+        values |= {"next_try_at": None, "ended_at": now}
+    return AlertDelivery.objects.create(alert=alert, state=state, **{**values, **changes})
 
 
 @pytest.fixture

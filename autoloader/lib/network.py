@@ -62,8 +62,16 @@ def check_endpoint(
     TransientError where the name cannot be resolved.
     """
     host, port = check_endpoint_form(url, field=field)
+    allowed_addresses(host, port, allowed_networks, field=field)
+
+
+def allowed_addresses(host: str, port: int, allowed_networks: Sequence[str], *, field: str) -> list[str]:
+    """The host's addresses, every one of them checked as in :func:`check_endpoint`. Who connects to one of these, and
+    does not ask for the name again, cannot be led elsewhere by a name that changes in between.
+    """
     allowed = parse_networks(allowed_networks)
-    for address in _resolve(host, port):
+    found = _resolve(host, port)
+    for address in found:
         plain = _unwrapped(address)
         if any(plain in network for network in _CLOSED) or plain.is_multicast or plain.is_unspecified:
             raise _closed(host, field)
@@ -74,6 +82,7 @@ def check_endpoint(
                 f"If it is meant, let the operator add its network to {SETTING}, for example {_network_of(plain)}.",
                 field=field,
             )
+    return [str(address) for address in found]
 
 
 def is_closed(address: str) -> bool:

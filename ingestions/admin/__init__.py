@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django_q.models import Schedule
 
-from ingestions.admin import access, ingestion, ledger, listing, run, schema
+from ingestions.admin import access, alert, ingestion, ledger, listing, run, schema
 
-__all__ = ["access", "ingestion", "ledger", "listing", "run", "schema"]
+__all__ = ["access", "alert", "ingestion", "ledger", "listing", "run", "schema"]
 
 admin.site.site_header = "Autoloader"
 admin.site.site_title = "Autoloader"

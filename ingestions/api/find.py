@@ -12,7 +12,7 @@ from autoloader.lib.errors import NotFoundError
 from clusters.models import Cluster
 from ingestions.api.auth import ApiRequest
 from ingestions.api.problems import Forbidden
-from ingestions.models import Ingestion, LedgerEntry, Run, SchemaChange
+from ingestions.models import Alert, Ingestion, LedgerEntry, Run, SchemaChange
 from ingestions.services import present
 
 M = TypeVar("M", bound=Model)
@@ -44,6 +44,10 @@ def ingestions(request: ApiRequest, text: str | None) -> QuerySet[Ingestion]:
 def schema_change(request: ApiRequest, text: str) -> SchemaChange:
     rows = SchemaChange.objects.visible_to(request.auth.user).select_related("ingestion", "decided_by", "version")
     return _one(rows, _number(text), "schema_change")
+
+
+def alert(request: ApiRequest, text: str) -> Alert:
+    return _one(Alert.objects.visible_to(request.auth.user), _number(text), "alert")
 
 
 def cluster(request: ApiRequest, text: str) -> Cluster:

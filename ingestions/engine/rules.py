@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autoloader.lib.errors import ConfigError
-from ingestions.engine import config, row_rules
+from ingestions.engine import config, recipients, row_rules
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.loader.matching import is_reserved
 from ingestions.engine.partition_text import sort_fault, transform_fault
@@ -53,7 +53,7 @@ def check(configuration: IngestionConfig) -> None:
         _schedule,
     )
     faults = [fault for part in parts for fault in part(configuration)]
-    faults += [Fault(*each) for each in row_rules.faults(configuration)]
+    faults += [Fault(*each) for each in (*row_rules.faults(configuration), *recipients.faults(configuration))]
     if faults:
         raise RefusedConfig(faults)
 

@@ -1,3 +1,4 @@
+from ingestions.models.alert import Alert, AlertDelivery, Trouble, WebhookSecret
 from ingestions.models.ingestion import Credential, Ingestion
 from ingestions.models.ledger import LedgerEntry, TableLease
 from ingestions.models.listing import Census, Listing
@@ -6,6 +7,8 @@ from ingestions.models.run import Attempt, Batch, Run, RunError
 from ingestions.models.schema import SchemaChange, SchemaVersion
 
 __all__ = [
+    "Alert",
+    "AlertDelivery",
     "Attempt",
     "Batch",
     "Census",
@@ -21,4 +24,6 @@ __all__ = [
     "SchemaVersion",
     "SourceBreaker",
     "TableLease",
+    "Trouble",
+    "WebhookSecret",
 ]

@@ -169,6 +169,12 @@ class Run(models.Model):
         return f"{self.ingestion} · {self.queued_at:%Y-%m-%d %H:%M:%S}"
 
     @property
+    def is_unattended(self) -> bool:
+        """Whether nobody asked for it, who would be looking at it."""
+        by_itself = self.trigger in (self.Trigger.SCHEDULED, self.Trigger.CONTINUOUS, self.Trigger.EVENT)
+        return self.requested_by_id is None and (by_itself or self.retry_number > 0)
+
+    @property
     def is_active(self) -> bool:
         return self.status in self.ACTIVE
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from autoloader.lib import spark_formats
 from autoloader.lib.errors import ConfigError
 from clusters.models import Cluster
-from ingestions.engine import formats, rules, sources
+from ingestions.engine import formats, recipients, rules, sources
 from ingestions.engine.config import MASK, Credentials, IngestionConfig, split_secrets
 from ingestions.models import Credential
 
@@ -153,7 +153,6 @@ _LATER: tuple[tuple[str, Any], ...] = (
     ("limits.monthly_budget", None),
     ("quality.row_count_threshold", None),
     ("quality.expectations", []),
-    ("quality.alerts_enabled", False),
 )
 _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("source.discovery", ("auto", "full", "incremental")),
@@ -183,3 +182,13 @@ def _inactive(config: IngestionConfig) -> Iterator[str]:
     for path, active in _ONLY:
         if value(path) not in active:
             yield f"{path} {value(path)!r} is not active yet"
+    yield from _untold(config)
+
+
+def _untold(config: IngestionConfig) -> Iterator[str]:
+    """Alerts that would reach nobody."""
+    named = config.quality.alert_recipients
+    if config.quality.alerts_enabled and not named:
+        yield "quality.alerts_enabled tells nobody: quality.alert_recipients is empty"
+    if config.quality.alerts_enabled and not settings.EMAIL_HOST and not all(map(recipients.is_webhook, named)):
+        yield "quality.alert_recipients has e-mail addresses, and no mail server is set up (EMAIL_HOST)"

@@ -30,6 +30,7 @@ from ingestions.engine.sources.base import Source
 from ingestions.models import Run, RunError
 from ingestions.models.run import PHASE_LENGTH, RunQuerySet
 from ingestions.services import breakers
+from ingestions.services.alerts import run_ended
 from ingestions.services.backfill import within
 from ingestions.services.breakers import ClusterGate
 from ingestions.services.cancel import CancelWatch
@@ -288,13 +289,15 @@ def _finish(run: Run, status: Run.Status, error: AutoloaderError | None) -> None
         "error_message": error.message if error else "",
         "error_hint": error.hint if error else "",
     }
+    now = timezone.now()
     with transaction.atomic():
-        again = retry_at(run, error, timezone.now()) if status == Run.Status.FAILED else None
-        ended = {"status": status, "ended_at": timezone.now(), "phase": "", "retry_at": again}
+        again = retry_at(run, error, now) if status == Run.Status.FAILED else None
+        ended = {"status": status, "ended_at": now, "phase": "", "retry_at": again}
         if not _mine(run).update(**ended, **told, **_FREE):
             return
         if error is not None:
             RunError.objects.create(run=run, error_type=error.code, message=error.message, hint=error.hint)
+        run_ended(run_id=run.pk, now=now)
     logger.info("run ended", extra={"status": str(status)})
 
 

@@ -20,7 +20,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from clusters.models import Cluster
-from ingestions.models import Heartbeat, Ingestion, Run
+from ingestions.models import AlertDelivery, Heartbeat, Ingestion, Run
 from ingestions.services.health import processes_alive, queue
 
 
@@ -44,6 +44,7 @@ class DatabaseCollector(Collector):
         yield from _queue()
         yield from _processes()
         yield from _breakers()
+        yield from _alerts()
 
 
 def _counts(model: type[Ingestion] | type[Run], statuses: Any) -> dict[str, float]:
@@ -90,6 +91,16 @@ def _breakers() -> Iterator[Metric]:
     yield _by("autoloader_clusters", "Clusters by whether runs may go to them (closed) or wait.", "breaker", states)
     waiting = Run.objects.active().exclude(waits_for="").count()
     yield GaugeMetricFamily("autoloader_runs_waiting", "Active runs that wait for a cluster to answer again.", waiting)
+
+
+def _alerts() -> Iterator[Metric]:
+    rows = AlertDelivery.objects.order_by().values_list("state").annotate(n=Count("pk"))
+    states = {**dict.fromkeys(AlertDelivery.State.values, 0), **dict(rows)}
+    yield _by(
+        "autoloader_alert_deliveries", "Alerts on their way to a recipient, by what became of them.", "state", states
+    )
+    failing = AlertDelivery.objects.filter(state=AlertDelivery.State.WAITING).exclude(reason="").count()
+    yield GaugeMetricFamily("autoloader_alert_deliveries_failing", "Those that wait after a try in vain.", failing)
 
 
 def _by(name: str, text: str, label: str, values: dict[str, Any]) -> Metric:

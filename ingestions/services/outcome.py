@@ -18,12 +18,14 @@ from ingestions.services import duplicates, quarantine
 
 #: different pairs of counts that are written with a statement each; more are written row by row.
 STATEMENTS = 100
+#: how a run's hint begins that tells of rows that are gone.
+TABLE_GONE = "The table was not there any more"
 
 
 def lost_with_the_table(rows: int) -> str:
     """What a run says that finds no table where its ledger has rows."""
     return (
-        f"The table was not there any more, and was made anew: {rows:,} rows that were loaded earlier are gone. "
+        f"{TABLE_GONE}, and was made anew: {rows:,} rows that were loaded earlier are gone. "
         "A full refresh loads them again."
     )
 

@@ -21,19 +21,12 @@ from ingestions.services.schedules import SOUND
 
 logger = logging.getLogger(__name__)
 
-_ALONE = frozenset({Run.Trigger.SCHEDULED, Run.Trigger.CONTINUOUS, Run.Trigger.EVENT})
-
-
-def is_unattended(run: Run) -> bool:
-    """Whether nobody asked for it."""
-    return run.requested_by_id is None and (run.trigger in _ALONE or run.retry_number > 0)
-
 
 def retry_at(run: Run, error: AutoloaderError | None, now: datetime) -> datetime | None:
     """When a run that has failed now is tried again by itself; ``None`` where it is not: the error is of a class that
     will not pass, a person watches, or it was tried often enough."""
     waits = settings.RETRY_MINUTES
-    if error is None or not error.retryable or not is_unattended(run) or run.retry_number >= len(waits):
+    if error is None or not error.retryable or not run.is_unattended or run.retry_number >= len(waits):
         return None
     active = Ingestion.objects.active().filter(pk=run.ingestion_id).exists()
     return now + timedelta(minutes=waits[run.retry_number]) if active else None

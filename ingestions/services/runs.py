@@ -17,6 +17,7 @@ from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry, Run, TableLease
 from ingestions.models.run import RunQuerySet
 from ingestions.queue import Gathering
+from ingestions.services.alerts import run_ended
 
 TASK = "ingestions.tasks.work"
 WAITING = "waiting for a worker"
@@ -102,12 +103,15 @@ def priority_of(ingestion: Ingestion) -> int:
 def runs_close_idle(*, ingestions: Sequence[Ingestion]) -> int:
     """Ends continuous runs that have loaded all there was and wait for more; how many. What comes now is for another
     run."""
-    idle = Run.objects.idle().filter(ingestion__in=ingestions)
-    ended = {"ended_at": timezone.now(), "phase": "", "resume_at": None, "idle_since": None}
-    whole = {"files_failed": 0, "files_held": 0}
-    return idle.filter(**whole).update(status=Run.Status.SUCCESS, **ended) + idle.exclude(**whole).update(
-        status=Run.Status.PARTIAL, **ended
-    )
+    now, count = timezone.now(), 0
+    for run in Run.objects.idle().filter(ingestion__in=ingestions):
+        status = Run.Status.PARTIAL if run.files_failed or run.files_held else Run.Status.SUCCESS
+        with transaction.atomic():
+            mine = Run.objects.idle().filter(pk=run.pk)
+            if mine.update(status=status, ended_at=now, phase="", resume_at=None, idle_since=None):
+                run_ended(run_id=run.pk, now=now)
+                count += 1
+    return count
 
 
 def retries_give_up(*, ingestions: Sequence[Ingestion]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from clusters.models import Cluster
 from ingestions.engine.ledger import State
-from ingestions.models import Ingestion, Run, SchemaChange
+from ingestions.models import AlertDelivery, Ingestion, Run, SchemaChange
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ CHANGE: dict[str, Badge] = {
     SchemaChange.Status.APPLIED: Badge("Applied", "ok"),
     SchemaChange.Status.REJECTED: Badge("Rejected", "off"),
     SchemaChange.Status.WITHDRAWN: Badge("Withdrawn", "off"),
+}
+DELIVERY: dict[str, Badge] = {
+    AlertDelivery.State.WAITING: Badge("Waiting", "run"),
+    AlertDelivery.State.DELIVERED: Badge("Delivered", "ok"),
+    AlertDelivery.State.GIVEN_UP: Badge("Given up", "bad"),
 }
 CLUSTER: dict[str, Badge] = {
     "running": Badge("Running", "ok"),

@@ -14,12 +14,14 @@ from django.utils.safestring import SafeString
 
 from autoloader.lib.words import plural
 from clusters.models import Cluster
-from ingestions.models import Batch, Ingestion, Run, SchemaChange
+from ingestions.engine import recipients
+from ingestions.models import AlertDelivery, Batch, Ingestion, Run, SchemaChange
 from ingestions.services import present, status
 from ingestions.services.status import Badge
 
 register = template.Library()
 register.filter("plural", plural)
+register.filter("recipient", recipients.shown)
 #: a space that keeps number and unit on one line.
 NARROW = "\u00a0"
 NOTHING = "–"
@@ -114,6 +116,8 @@ def badge(thing: Any) -> SafeString:
         found = status.cluster_badge(thing)
     elif isinstance(thing, SchemaChange):
         found = status.CHANGE[thing.status]
+    elif isinstance(thing, AlertDelivery):
+        found = status.DELIVERY[thing.state]
     else:
         found = status.FILE[thing]
     return format_html('<span class="badge {}">{}</span>', found.tone, found.label)

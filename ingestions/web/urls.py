@@ -7,6 +7,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from ingestions.web import (
+    alerts,
     backfilling,
     clusters,
     completeness,
@@ -51,6 +52,10 @@ urlpatterns = [
     path("ingestions/<uuid:pk>/runs/", runs.of_ingestion, name="ingestion_runs"),
     path("ingestions/<uuid:pk>/files/", files.of_ingestion, name="ingestion_files"),
     path("ingestions/<uuid:pk>/schema/", schema.show, name="ingestion_schema"),
+    path("ingestions/<uuid:pk>/alerts/", alerts.show, name="ingestion_alerts"),
+    path("ingestions/<uuid:pk>/alerts/test/", alerts.test, name="ingestion_alerts_test"),
+    path("ingestions/<uuid:pk>/alerts/retry/", alerts.retry, name="ingestion_alerts_retry"),
+    path("ingestions/<uuid:pk>/alerts/secret/", alerts.secret, name="ingestion_alerts_secret"),
     path("schema-changes/<int:pk>/approve/", schema.approve, name="schema_change_approve"),
     path("schema-changes/<int:pk>/reject/", schema.reject, name="schema_change_reject"),
     path("runs/", runs.index, name="runs"),

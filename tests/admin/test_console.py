@@ -17,6 +17,7 @@ from accounts.models import ApiToken
 from accounts.services import token_create
 from clusters.models import Cluster, ClusterBreaker
 from ingestions.models import (
+    AlertDelivery,
     Census,
     Credential,
     Heartbeat,
@@ -27,11 +28,14 @@ from ingestions.models import (
     Run,
     SourceBreaker,
     TableLease,
+    Trouble,
+    WebhookSecret,
 )
 from tests.cast import (
     QueryCount,
     cluster,
     ingestion,
+    make_alert,
     make_cluster,
     make_file,
     make_ingestion,
@@ -46,7 +50,7 @@ from tests.cast import (
 __all__ = ["cluster", "ingestion", "owner", "queries_of", "superuser"]
 
 OURS = [model for app in ("accounts", "clusters", "ingestions") for model in apps.get_app_config(app).get_models()]
-SECRETS = ("secret-key-of-s3", "secret-token-of-a-cluster")
+SECRETS = ("secret-key-of-s3", "secret-token-of-a-cluster", "secret-in-an-address", "secret-of-a-webhook")
 
 
 def address(model: type[Model], page: str, *args: Any) -> str:
@@ -80,6 +84,12 @@ def full(ingestion: Ingestion, cluster: Cluster, owner: User) -> str:
     now = timezone.now()
     Census.objects.create(ingestion=ingestion, status="done", started_at=now, updated_at=now, result={"objects": 3})
     Heartbeat.objects.create(kind="worker", process="host:1", started_at=timezone.now(), beat_at=timezone.now())
+    make_alert(ingestion, run=run, channel="webhook", recipient=f"https://hooks.example.com/{SECRETS[2]}/of/an/address")
+    Trouble.objects.create(ingestion=ingestion, failed_runs=1)
+    WebhookSecret.objects.create(
+        owner=owner, url=f"https://hooks.example.com/{SECRETS[2]}/of/an/address", secret=SECRETS[3],
+        created_at=timezone.now(),
+    )  # fmt: skip
     return token_create(user=owner, name="ci", scope="read")[1]
 
 
@@ -132,13 +142,14 @@ def test_one_who_may_look_may_not_act(owner: User, full: str, ingestion: Ingesti
     assert not Run.objects.active().exists()
 
 
-@pytest.mark.parametrize("model", [Ingestion, Run, LedgerEntry], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", [Ingestion, Run, LedgerEntry, AlertDelivery], ids=lambda model: model.__name__)
 def test_a_longer_list_costs_no_more_queries(
     model: type[Model], console: Client, owner: User, cluster: Cluster, queries_of: QueryCount
 ) -> None:
     def fill(count: int) -> None:
         for number in range(count):
-            make_run(make_ingestion(owner, cluster, name=f"Feed {number}"), files=2, errors=1)
+            run = make_run(make_ingestion(owner, cluster, name=f"Feed {number}"), files=2, errors=1)
+            make_alert(run.ingestion, run=run)
 
     fill(1)
     console.get(address(model, "changelist"))
@@ -194,6 +205,14 @@ def test_files_are_skipped_and_let_in_again(console: Client, ingestion: Ingestio
     assert LedgerEntry.objects.get(pk=failed.pk).state == "DISCOVERED"
     assert "LOADED" in act(console, LedgerEntry, "skip", loaded)
     assert LedgerEntry.objects.get(pk=loaded.pk).state == "LOADED"
+
+
+def test_an_alert_is_delivered_again(console: Client, ingestion: Ingestion) -> None:
+    given_up = make_alert(ingestion, "given_up", tries=8, reason="It answered 500.")
+    assert "delivered again within seconds" in act(console, AlertDelivery, "deliver_again", given_up)
+    given_up.refresh_from_db()
+    assert (given_up.state, given_up.tries, given_up.ended_at) == ("waiting", 0, None)
+    assert given_up.next_try_at is not None
 
 
 def test_lists_are_filtered_and_searched(console: Client, owner: User, cluster: Cluster, ingestion: Ingestion) -> None:

@@ -30,6 +30,7 @@ from clusters.models import Cluster
 from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, Run
 from tests.cast import (
+    make_alert,
     make_cluster,
     make_file,
     make_ingestion,
@@ -101,6 +102,7 @@ class World:
             "run_id": str(run.pk),
             "file_id": str(file.pk),
             "token_id": str(token.pk),
+            "alert_id": str(make_alert(self.ingestion, "given_up").alert_id),
             "change_id": str(make_schema_change(self.ingestion, files=[file]).pk),
         }
 

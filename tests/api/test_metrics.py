@@ -14,7 +14,7 @@ from ingestions.models import Heartbeat, Ingestion, Run
 from ingestions.services.metrics import version
 from ingestions.services.runs import run_start
 from tests.api.support import check_problem
-from tests.cast import Api, QueryCount, caller, make_ingestion, make_run
+from tests.cast import Api, QueryCount, caller, make_alert, make_ingestion, make_run
 
 
 def scrape(api: Api) -> dict[str, float]:
@@ -60,6 +60,16 @@ def test_they_tell_of_clusters_that_runs_wait_for(as_superuser: Api, ingestion: 
     found = scrape(as_superuser)
     assert (found["autoloader_clusters{closed}"], found["autoloader_clusters{open}"]) == (0, 1)
     assert found["autoloader_runs_waiting"] == 1
+
+
+def test_they_tell_of_alerts_that_do_not_arrive(as_superuser: Api, ingestion: Ingestion) -> None:
+    make_alert(ingestion)
+    make_alert(ingestion, reason="It answered 500.")
+    make_alert(ingestion, "given_up")
+    found = scrape(as_superuser)
+    counts = [found[f"autoloader_alert_deliveries{{{state}}}"] for state in ("waiting", "delivered", "given_up")]
+    assert counts == [2, 0, 1]
+    assert found["autoloader_alert_deliveries_failing"] == 1
 
 
 def test_an_empty_installation_has_metrics_too(as_superuser: Api) -> None:

@@ -9,7 +9,7 @@ from clusters.models import Cluster
 from ingestions.models import Census, Ingestion, Run
 from ingestions.services.census import Counted
 from tests.browser.conftest import NARROW, WIDE, NewVisit
-from tests.cast import make_file, make_run, make_schema_change, make_schema_version
+from tests.cast import make_alert, make_file, make_run, make_schema_change, make_schema_version
 
 
 def count_made(ingestion: Ingestion) -> None:
@@ -43,6 +43,12 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     decided = make_schema_change(ingestion, 2)
     decided.status = "applied"
     decided.save()
+    recipients = ["ops@example.com", "https://hooks.example.com/" + "x" * 99]
+    ingestion.config["quality"] |= {"alerts_enabled": True, "alert_recipients": recipients}
+    ingestion.save()
+    make_alert(ingestion, "delivered", run=partial)
+    make_alert(ingestion, "given_up", tries=8, reason="hooks.example.com answered 500.")
+    make_alert(ingestion, run=partial, tries=1, reason="The mail server mail.example.com: it closed the connection")
     long = "s3://shop/orders/" + "a-very-long-name-without-any-space" * 8 + ".csv"
     make_file(ingestion, number=71, address=long, state="DISCOVERED")
     Run.objects.create(
@@ -74,7 +80,8 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
         f"{one}completeness/?look=1",  # first: a count is shown for a short while
         "/ingestions/", one, f"{one}runs/", f"{one}files/", "/runs/", f"/runs/{active.pk}/", f"/runs/{partial.pk}/",
         f"/runs/{merged.pk}/", f"/files/{failed.pk}/", f"/files/{loaded.pk}/", f"/files/{replaced.pk}/",
-        f"{one}schema/", f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/", f"{one}delete/",
+        f"{one}schema/", f"{one}alerts/", f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/",
+        f"{one}delete/",
         "/ingestions/new/",
         "/ingestions/import/", "/clusters/", f"/clusters/{cluster.pk}/",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('clusters', '0003_schedules'),
-        ('ingestions', '0008_discovery'),
+        ('ingestions', '0009_alerts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
