@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ from ingestions.services.lease import claim
 from ingestions.services.places import places_offer
 from ingestions.services.runs import next_in_queue, run_cancel, run_start
 from ingestions.services.sweeper import sweep
+from ingestions.tasks import work
 from tests.cast import make_cluster, make_ingestion, person
+from tests.services.local_feed import LocalFeed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -179,3 +182,37 @@ def test_an_edit_of_the_priority_counts_for_a_run_that_waits(owner: User, cluste
     (run,) = queued(owner, cluster, 1)
     ingestion_update(ingestion=run.ingestion, changes={"limits": {"priority": 9}}, user=owner)
     assert Run.objects.get(pk=run.pk).priority == 9
+
+
+def test_the_task_of_one_run_does_the_work_of_a_more_urgent_one(settings: Any, tmp_path: Path) -> None:
+    """And that one's task the work of the first: empty folders, which need no cluster."""
+    settings.LOCAL_ROOTS = [str(tmp_path)]
+    runs = []
+    for number, priority in enumerate((0, 0, 5)):
+        (tmp_path / str(number)).mkdir()
+        feed = LocalFeed(tmp_path / str(number), "sc://127.0.0.1:1", limits={"priority": priority})
+        runs.append(run_start(ingestion=feed.ingestion))
+    plain, _, urgent = runs
+
+    def statuses() -> list[str]:
+        return [Run.objects.get(pk=run.pk).status for run in runs]
+
+    work(str(plain.pk))
+    assert statuses() == ["queued", "queued", "success"]
+    work(str(urgent.pk))
+    assert statuses() == ["success", "queued", "success"]
+    work(str(plain.pk))
+    assert statuses() == ["success"] * 3
+
+
+def test_a_task_whose_run_finds_no_place_does_the_work_of_another(owner: User, cluster: Cluster, settings: Any,
+                                                                  tmp_path: Path) -> None:  # fmt: skip
+    settings.LOCAL_ROOTS = [str(tmp_path)]
+    Cluster.objects.update(max_runs=1)
+    held, waiting = queued(owner, cluster, 2)
+    took(held)
+    (tmp_path / "feed").mkdir()
+    other = run_start(ingestion=LocalFeed(tmp_path / "feed", "sc://127.0.0.1:1").ingestion)
+    work(str(waiting.pk))
+    assert phase(waiting).startswith("waits for a free place")
+    assert Run.objects.get(pk=other.pk).status == "success"
