@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -51,11 +53,14 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     make_alert(ingestion, run=partial, tries=1, reason="The mail server mail.example.com: it closed the connection")
     long = "s3://shop/orders/" + "a-very-long-name-without-any-space" * 8 + ".csv"
     make_file(ingestion, number=71, address=long, state="DISCOVERED")
-    Run.objects.create(
+    retried = Run.objects.create(
         ingestion=ingestion,
         status="failed",
         error_message="The bucket shop is gone.",
         error_hint="Enter the right one.",
+        retry_at=timezone.now() + timedelta(minutes=5),
+        retry_number=1,
+        backfill={"modified_after": None, "modified_before": None, "prefix": long},
         started_at=timezone.now(),
         ended_at=timezone.now(),
     )
@@ -72,6 +77,14 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     }
     cluster.last_test_at = timezone.now()
     cluster.save()
+    schedule = {**ingestion.config["schedule"], "frequency": "daily", "time": "02:30", "timezone": "Europe/Berlin"}
+    Ingestion.objects.filter(pk=ingestion.pk).update(
+        status="active",
+        config={**ingestion.config, "schedule": schedule},
+        next_run_at=timezone.now() + timedelta(hours=1),
+        schedule_note="The run of 2026-11-26 13:00 UTC was skipped, as the run before it had not ended.",
+        schedule_noted_at=timezone.now(),
+    )
     one = f"/ingestions/{ingestion.pk}/"
     count_made(ingestion)
     loaded = ingestion.files.filter(state="LOADED").first()
@@ -79,9 +92,10 @@ def fill(ingestion: Ingestion, cluster: Cluster) -> list[str]:
     return [
         f"{one}completeness/?look=1",  # first: a count is shown for a short while
         "/ingestions/", one, f"{one}runs/", f"{one}files/", "/runs/", f"/runs/{active.pk}/", f"/runs/{partial.pk}/",
+        f"/runs/{retried.pk}/",
         f"/runs/{merged.pk}/", f"/files/{failed.pk}/", f"/files/{loaded.pk}/", f"/files/{replaced.pk}/",
         f"{one}schema/", f"{one}alerts/", f"{one}settings/", f"{one}edit/", f"{one}clone/", f"{one}refresh/",
-        f"{one}delete/",
+        f"{one}delete/", f"{one}backfill/",
         "/ingestions/new/",
         "/ingestions/import/", "/clusters/", f"/clusters/{cluster.pk}/",
     ]  # fmt: skip
