@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
 from autoloader.lib.errors import ConfigError
 from ingestions.engine.config import Schedule
@@ -49,10 +49,16 @@ class Timetable:
 def timetable(schedule: Schedule, *, key: str = "") -> Timetable | None:
     """``None`` for one that has no times: by hand, or continuous. ``key`` tells ingestions apart: within the jitter
     each has a delay of its own, always the same. Raises ConfigError (``unknown_timezone``) where this machine does not
-    know the zone."""
-    cron = cron_of(schedule)
-    if cron is None:
-        return None
+    know the zone, or where the times are none (``invalid_schedule``)."""
+    try:
+        cron = cron_of(schedule)
+        if cron is None:
+            return None
+        CronSim(cron, datetime(2024, 1, 1))  # noqa: DTZ001  # its form only
+    except (CronSimError, ValueError):
+        raise ConfigError(
+            "invalid_schedule", "The times of the schedule are not valid.", "Correct them.", field="schedule"
+        ) from None
     return Timetable(cron, zone_of(schedule.timezone), timedelta(seconds=_delay(key, schedule.jitter_seconds)))
 
 

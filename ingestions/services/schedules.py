@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from cronsim import CronSimError
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -57,7 +58,7 @@ def told(row: Ingestion) -> str:
     """Its schedule in words."""
     try:
         return schedule_words(Schedule.model_validate(row.config["schedule"]))
-    except (ValidationError, LookupError):
+    except (ValueError, LookupError, CronSimError):
         return "not valid"
 
 

@@ -16,7 +16,7 @@ from ingestions.services.firing import fire_due, mend_plans, start_behind
 from ingestions.services.ingestions import ingestion_delete
 from ingestions.services.lifecycle import ingestion_activate, ingestion_pause, ingestion_resume
 from ingestions.services.runs import run_start
-from ingestions.services.schedules import next_times
+from ingestions.services.schedules import next_times, told
 from tests.cast import make_ingestion
 from tests.services.schedules.support import HOUR, MINUTE, NOON, ended, fires, scheduled
 
@@ -238,11 +238,24 @@ def test_a_zone_that_is_gone_stops_its_ingestion_and_no_other(hourly: Ingestion,
     assert ingestion_resume(ingestion=gone, user=owner).next_run_at is not None
 
 
-def test_a_configuration_that_cannot_be_read_stops_no_other(hourly: Ingestion, owner: User, cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"frequency": "sometimes"},
+        {"frequency": "daily", "time": "noon"},
+        {"frequency": "custom", "cron_expression": "a b c d e"},
+        None,
+    ],
+)
+def test_a_configuration_that_cannot_be_followed_stops_no_other(
+    hourly: Ingestion, owner: User, cluster: Cluster, schedule: Any
+) -> None:
     broken = scheduled(owner, cluster, name="Broken")
-    Ingestion.objects.filter(pk=broken.pk).update(config={**broken.config, "schedule": {"frequency": "sometimes"}})
+    Ingestion.objects.filter(pk=broken.pk).update(config={**broken.config, "schedule": schedule})
     assert fire_due(NOON + HOUR) == 1
     assert fresh(broken).status == "error"
+    assert "schedule cannot be followed" in fresh(broken).status_reason
+    assert told(fresh(broken)) == "not valid"
 
 
 def test_the_next_times_are_told_in_order(owner: User, cluster: Cluster) -> None:
