@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ingestions.engine import config
-from ingestions.engine.discovery import discover
+from ingestions.engine.discovery import Before, discover
 from ingestions.engine.ledger import Entry, Known, NewEntry, Revision, State
 from ingestions.engine.sources.base import RemoteFile, Source
 
@@ -91,9 +91,11 @@ def survey(
     keep: int,
     known: Callable[[Sequence[str]], Mapping[str, Sequence[Known]]] = lambda _: {},
     start: datetime | None = None,
+    before: Before | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Survey:
     """Lists ``source`` by the rules of discovery and records nothing. ``known``: what a ledger has of these addresses.
+    ``before`` and ``start`` are those of :func:`~ingestions.engine.discovery.discover`.
     Errors are the source's.
     """
     seen = Survey()
@@ -103,6 +105,7 @@ def survey(
         wanted,
         overwritten=overwritten,
         now=lambda: now,
+        before=before,
         start=start,
         should_stop=should_stop,
     )

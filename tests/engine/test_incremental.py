@@ -235,6 +235,18 @@ def test_a_file_that_is_still_written_holds_the_place_where_the_next_listing_sta
     assert {row.state for row in feed.ledger.rows.values()} == {State.DISCOVERED}
 
 
+def test_a_file_of_an_old_date_that_is_still_written_is_not_left_alone() -> None:
+    feed = Feed(lateness_hours=24, settle_seconds=10 * 86_400)
+    days = [f"dt=2025-12-{day:02d}" for day in range(1, 32)]
+    feed.bucket.put(*(f"{day}/{number * 37 % 64:02x}.csv" for day in days for number in range(20)))
+    feed.bucket.wait(days=11)
+    feed.bucket.put("dt=2025-12-07/late.csv", "dt=2026-01-11/00.csv")
+    feed.look()
+    feed.bucket.wait(days=11)
+    found = feed.look(audit=timedelta(days=300))
+    assert (feed.how[0], found.reopened) == ("incremental", 2)
+
+
 def test_a_temporary_name_holds_the_place_too_as_the_later_name_sorts_before_it() -> None:
     feed = Feed()
     seen(feed, *orders(0, 50))

@@ -20,7 +20,9 @@ from ingestions.services.configuration import inactive
 from ingestions.services.discovering import outlook
 from ingestions.services.editing import ingestion_update
 from ingestions.services.files import file_retry, file_skip
+from ingestions.services.lease import Turn
 from ingestions.services.recording import Recording
+from ingestions.services.refresh_work import _forget as forget
 from ingestions.services.starting import reopen, start_of
 from tests.cast import owner
 from tests.services.folder_feed import FolderFeed
@@ -182,7 +184,7 @@ def test_a_version_that_was_overwritten_since_is_not_let_in(folder: Path, owner:
     assert reopen(ingestion=feed.ingestion) == 0
 
 
-def test_a_ledger_that_is_forgotten_has_no_last_names(folder: Path, owner: User) -> None:
+def test_another_destination_has_no_last_names(folder: Path, owner: User) -> None:
     """Another destination starts with nothing known, whatever was listed for the first one."""
     feed = FolderFeed(folder, owner, source={"discovery": "incremental"})
     numbered(feed, 0, 20)
@@ -191,6 +193,17 @@ def test_a_ledger_that_is_forgotten_has_no_last_names(folder: Path, owner: User)
     found, run = feed.look()
     assert (found.recorded, run.listing_mode) == (20, "full")
     assert Listing.objects.count() == 2
+
+
+def test_a_ledger_that_a_refresh_has_forgotten_is_filled_by_a_whole_listing(folder: Path, owner: User) -> None:
+    feed = FolderFeed(folder, owner, source={"discovery": "incremental"})
+    numbered(feed, 0, 20)
+    feed.look()
+    turn = Turn(cluster_id=feed.ingestion.cluster_id, destination_key=feed.ingestion.destination_key, token="refresh")
+    assert turn.take()
+    forget(feed.ingestion, turn)
+    found, run = feed.look()
+    assert (found.recorded, run.listing_mode) == (20, "full")
 
 
 def test_a_hundred_thousand_files_of_one_second_are_each_recorded_once(owner: User, folder: Path) -> None:
