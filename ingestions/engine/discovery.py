@@ -186,7 +186,8 @@ class _Task:
         if revised:
             self.reopened += self.store.revise(revised)
         fresh = {entry.file.address for entry in new if entry.state == State.DISCOVERED}
-        seen.page(objects, {file.address for file, _ in candidates}, held, fresh)
+        wanted = {file.address for file, why in candidates if why is None or why.cause in HELD}
+        seen.page(objects, wanted, held, fresh)
 
     def _waits(
         self, file: RemoteFile, found: NewEntry | Revision | None, why: Why | None, known: Sequence[Known]

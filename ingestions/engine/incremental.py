@@ -218,14 +218,16 @@ class Seen:
         self.listed = 0
         self.ahead = self.behind = 0
 
-    def page(self, objects: Sequence[RemoteFile], meant: set[str], held: set[str], new: set[str]) -> None:
-        """Addresses among ``objects`` that the pattern means, that wait, and that are new in the ledger."""
+    def page(self, objects: Sequence[RemoteFile], wanted: set[str], held: set[str], new: set[str]) -> None:
+        """Addresses among ``objects`` that no rule skips, that wait, and that are new in the ledger. What is skipped
+        has odd names often, and is no place to start from."""
         self.listed += len(objects)
         for file in objects:
-            if file.address not in meant:
+            if file.address not in wanted and file.address not in held:
                 continue
             name = Name(self._location.relative(file.address), file.modified_at)
-            self._sample.add(name)
+            if file.address in wanted:
+                self._sample.add(name)
             for trail in self._trails.values():
                 if not trail.add(name, file.address in held):
                     break

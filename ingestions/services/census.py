@@ -111,7 +111,9 @@ class Counted:
         told = []
         if self.undiscovered:
             of_them = f" ({self.new_versions:,} of them new versions of known files)" if self.new_versions else ""
-            told.append(f"{plural(self.undiscovered, 'object')} not discovered yet{of_them}: the next run finds them.")
+            told.append(
+                f"{plural(self.undiscovered, 'object')} not discovered yet{of_them}; a whole listing finds them."
+            )
         waiting = sum(n for (state, _), (n, _) in self.by.items() if state in (State.DISCOVERED, State.CLAIMED))
         if waiting:
             told.append(f"{plural(waiting, 'file')} discovered and not loaded yet.")

@@ -162,6 +162,17 @@ def test_names_that_do_not_grow_are_listed_as_a_whole_and_the_reason_says_so() -
     assert "names like apples.csv and pears.csv show no date" in why
 
 
+def test_files_that_rules_skip_may_have_any_name_and_are_no_place_to_start_from() -> None:
+    feed = Feed(exclude_pattern="zz*")
+    feed.bucket.put("empty.csv", "_SUCCESS", size=0)
+    feed.bucket.put("x.csv.tmp", at=feed.bucket.now - timedelta(days=3))
+    seen(feed, *orders(0, 50), "zzz-last.csv")
+    feed.bucket.put(*orders(50, 53))
+    assert feed.look().recorded == 3
+    assert feed.how[0] == "incremental"
+    assert feed.bucket.requests == [("", "orders-000049.cs")]
+
+
 def test_events_are_not_there_yet() -> None:
     feed = Feed(discovery="events")
     seen(feed, *orders(0, 50))
