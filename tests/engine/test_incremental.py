@@ -12,6 +12,7 @@ from ingestions.engine.incremental import FEW, PROVEN, STEP_BACK_NAMES
 from ingestions.engine.ledger import State
 from tests.engine.bucket import Bucket, look
 from tests.engine.memory import Ledger, MemoryStore
+from tests.engine.memory_table import Crash
 
 
 class Feed:
@@ -297,3 +298,34 @@ def test_a_prefix_that_is_gone_is_no_error_of_an_incremental_listing() -> None:
             feed.bucket.delete(key)
     assert feed.look().complete
     assert feed.how == ("full", "the folder shop=a/ is gone: the whole source is listed")
+
+
+@pytest.mark.parametrize("discovery", ["full", "incremental", "auto"])
+@pytest.mark.parametrize("hours", [1, 25], ids=["soon", "when an audit is due"])
+def test_a_listing_that_dies_at_any_step_misses_nothing(discovery: str, hours: float) -> None:
+    """The place where the next one starts is written down with its end, and not before."""
+    died = 0
+    for at in range(1, 12):
+        feed = Feed(discovery=discovery, settle_seconds=60)
+        seen(feed, *orders(0, 30))
+        feed.bucket.wait(hours=hours)
+        feed.bucket.put(*orders(30, 40))
+        steps = 0
+
+        def trip(step: str, at: int = at) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == at:
+                raise Crash(step)
+
+        try:
+            look(feed.bucket, MemoryStore(feed.ledger, trip, lambda: feed.bucket.now), **feed.source)  # noqa: B023
+        except Crash:
+            died += 1
+        feed.bucket.put(*orders(40, 45))
+        feed.bucket.wait(minutes=2)
+        feed.look()
+        names = [row.file.address for row in feed.ledger.rows.values()]
+        assert len(names) == len(set(names)) == 45
+        assert {row.state for row in feed.ledger.rows.values()} == {State.DISCOVERED}
+    assert died >= 2
