@@ -66,6 +66,10 @@ class Migration(migrations.Migration):
             name='run',
             field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='files', to='ingestions.run'),
         ),
+        migrations.AddIndex(
+            model_name='ledgerentry',
+            index=models.Index(fields=['ingestion', 'destination_key', 'id'], name='ledger_by_id'),
+        ),
         migrations.CreateModel(
             name='Census',
             fields=[

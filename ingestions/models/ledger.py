@@ -86,6 +86,7 @@ class LedgerEntry(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["ingestion", "destination_key", "id"], name="ledger_by_id"),
             models.Index(fields=["ingestion", "destination_key", "state", "id"], name="ledger_by_state"),
             models.Index(fields=["run", "id"], name="ledger_by_run"),
             models.Index(fields=["ingestion", "destination_key", "size_bytes"], name="ledger_by_size"),
