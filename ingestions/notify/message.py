@@ -56,7 +56,7 @@ def say(kind: str, facts: Facts, standing: Standing, *, at: datetime, incident: 
     subject = f"[Autoloader] {one_line(facts.ingestion['name'])[:200]}: {TITLES[kind]}"
     page = f"{base_url}/ingestions/{facts.ingestion['id']}/"
     run_page = f"{base_url}/runs/{facts.run['id']}/" if facts.run else ""
-    parts = [_opening(kind, facts, at), *_BODIES[kind](facts, standing), _links(kind, page, run_page), _FOOT]
+    parts = [_opening(kind, facts, at), *_BODIES[kind](facts, standing), _links(page, run_page), _foot(kind)]
     text = "\n\n".join(part for part in parts if part) + "\n"
     document = {
         "kind": kind,
@@ -120,7 +120,7 @@ def _set_aside(facts: Facts, standing: Standing) -> Iterator[str]:
     if facts.aside_files:
         lines.append(f"{plural(facts.aside_files, 'file')} could not be loaded; each has its reason on the run's page.")
     if facts.held_files:
-        lines.append(f"{plural(facts.held_files, 'file')} wait for your decision about the table's columns.")
+        lines.append(f"{_wait(facts.held_files, 'file')} for your decision about the table's columns.")
     yield "WHAT WAS LEFT OUT\n" + "\n".join(lines)
     yield (
         "WHAT TO DO\nDeliver corrected files, which load by themselves, or change the format and press “Retry”; decide "
@@ -147,17 +147,19 @@ def _data(facts: Facts, standing: Standing) -> Iterator[str]:
     if facts.lost:
         yield facts.lost
     else:
-        yield "No row was lost, and none is in the table twice."
+        yield "No row was lost, and none was loaded twice: a batch is published whole or not at all."
     run = facts.run
     if run["status"] == "failed" and run["files_loaded"]:
         done = f"{plural(run['files_loaded'], 'file')} with {plural(run['rows'], 'row')}"
         yield f"The run had loaded {done} before it failed; these stay in the table."
-    wait = "waits" if standing.waiting == 1 else "wait"
-    by = " for the next run" if standing.waiting else ""
-    known = f"{plural(standing.waiting, 'known file')} {wait}{by}"
-    yield f"{known}; files that arrived since the last listing are found by it."
+    yield f"{_wait(standing.waiting, 'known file')} for the next run, which also finds what has arrived since."
     if standing.failed:
-        yield f"{plural(standing.failed, 'file')} could not be read, and wait for a correction or a retry."
+        yield f"{_wait(standing.failed, 'file')} to be corrected or retried; the page Files says why."
+
+
+def _wait(count: int, what: str) -> str:
+    """``1 file waits``, ``2 files wait``, ``No file waits``."""
+    return f"{plural(count, what) if count else f'No {what}'} {'wait' if count > 1 else 'waits'}"
 
 
 def _next(facts: Facts) -> str:
@@ -168,13 +170,14 @@ def _next(facts: Facts) -> str:
     return "The next run of its schedule tries again, where it has one. You are told when it recovers."
 
 
-_FOOT = (
-    "While it fails you are reminded after an hour and then once a day. Pause the ingestion to stop that; recipients "
-    "are in its settings (quality.alert_recipients)."
-)
+def _foot(kind: str) -> str:
+    who = "Who gets this stands in the ingestion's settings (quality.alert_recipients)."
+    if kind not in ("failed", "still_failing"):
+        return who
+    return f"While it fails you are reminded after an hour and then once a day; pause it to stop that. {who}"
 
 
-def _links(kind: str, page: str, run_page: str) -> str:
+def _links(page: str, run_page: str) -> str:
     return "\n".join(([f"Run: {run_page}"] if run_page else []) + [f"Ingestion: {page}"])
 
 
