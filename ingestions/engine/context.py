@@ -27,6 +27,8 @@ class Context:
     interrupt: Callable[[AttemptState], None]
     now: Callable[[], datetime]
     should_stop: Callable[[], bool] = lambda: False
+    #: whether other runs wait for a worker; then this one goes behind them after each batch.
+    others_wait: Callable[[], bool] = lambda: False
     #: files modified before it are not wanted (``schedule.start``).
     start: datetime | None = None
     #: whether later listings may begin where this one ended; not of one that shows a part of the source only.

@@ -33,8 +33,8 @@ class Outcome(Enum):
 
 
 def run_slice(context: Context, *, budget_seconds: float) -> Outcome:
-    """Works on the run until it is done, cancelled, asked to stop, or ``budget_seconds`` are used up (a batch that
-    was begun is finished first). Raises what the run cannot go on with; its class says whether to try again.
+    """Works on the run until it is done, cancelled, asked to stop, or ``budget_seconds`` are used up or others wait (a
+    batch that was begun is finished first). Raises what the run cannot go on with; its class says whether to try again.
     """
     try:
         return _slice(context, context.monotonic() + budget_seconds)
@@ -60,7 +60,7 @@ def _slice(context: Context, deadline: float) -> Outcome:
                 finished = BatchLoad(context, loader, batch).run()
             if not finished:
                 return Outcome.CANCELLED
-            if context.monotonic() >= deadline or context.should_stop():
+            if context.monotonic() >= deadline or context.should_stop() or context.others_wait():
                 return Outcome.MORE
             if context.store.cancel_requested():
                 return Outcome.CANCELLED

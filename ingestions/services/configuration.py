@@ -156,7 +156,6 @@ _LATER: tuple[tuple[str, Any], ...] = (
 )
 _ONLY: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("source.discovery", ("auto", "full", "incremental")),
-    ("schedule.frequency", (None, "continuous", "hourly", "daily", "weekly", "custom")),
     ("engine", ("batch",)),
 )
 

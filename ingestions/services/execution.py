@@ -40,7 +40,7 @@ from ingestions.services.lease import LeaseKeeper, claim, turn_give_back, turn_t
 from ingestions.services.places import places_offer
 from ingestions.services.refresh_work import Report, TurnBusy, begun, refresh_finish
 from ingestions.services.retries import retry_at
-from ingestions.services.runs import next_in_queue, run_enqueue, run_put_back
+from ingestions.services.runs import next_in_queue, others_wait, run_enqueue, run_put_back
 from ingestions.services.source import source_of
 from ingestions.services.source_gate import StoreWaits, source_gate
 from ingestions.services.starting import start_of
@@ -179,6 +179,7 @@ def _on_cluster(run: Run, config: IngestionConfig, watch: CancelWatch, gate: Clu
                 interrupt=interrupt,
                 now=timezone.now,
                 should_stop=stop_requested,
+                others_wait=lambda: others_wait(run=run),
                 start=start_of(run.ingestion, config),
                 audit=audit_of(config),
                 remembers=run.backfill is None,

@@ -164,6 +164,12 @@ def run_enqueue(*, run: Run) -> None:
     async_task(TASK, str(run.pk), task_name=f"run-{run.pk}"[:100], save=False)
 
 
+def others_wait(*, run: Run) -> bool:
+    """Whether another run is in the queue."""
+    waiting = Run.objects.claimable(timezone.now()).filter(resume_at=None).exclude(enqueued_at=None)
+    return waiting.exclude(pk=run.pk).exists()
+
+
 def next_in_queue(*, run_id: str, but: Collection[str] = ()) -> str | None:
     """Whose turn it is when a worker was given this run's task: a more urgent run that waits in the queue, else this
     one, else (somebody else has it by now) whoever waits. ``None`` for nobody; ``but`` were looked at already."""

@@ -101,9 +101,9 @@ def test_the_cluster_of_somebody_else_is_unknown(as_owner: Api, stranger: User) 
 
 
 def test_a_feature_that_is_not_there_yet_is_kept_and_warned_of(as_owner: Api, cluster: Cluster) -> None:
-    body = as_owner.post("/ingestions", configuration(cluster, schedule={"frequency": "continuous"})).json()
-    assert body["schedule"]["frequency"] == "continuous"
-    assert any("schedule.frequency" in warning for warning in body["warnings"])
+    body = as_owner.post("/ingestions", configuration(cluster, engine="stream")).json()
+    assert body["engine"] == "stream"
+    assert any("engine" in warning for warning in body["warnings"])
 
 
 def test_what_was_answered_can_be_posted_again_under_another_name(as_owner: Api, cluster: Cluster) -> None:

@@ -44,8 +44,8 @@ def test_an_ingestion_is_made_from_a_file(superuser: User, everybodys: Cluster, 
 
 
 def test_what_is_not_active_yet_is_told(superuser: User, everybodys: Cluster, file: Path) -> None:
-    file.write_text(FEED + "schedule: {frequency: continuous}\n")
-    assert "schedule.frequency 'continuous' is not active yet" in manage("ingestion", "create", "-f", file).err
+    file.write_text(FEED + "engine: stream\n")
+    assert "engine 'stream' is not active yet" in manage("ingestion", "create", "-f", file).err
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def alerted(owner: Any, cluster: Cluster, *to: str, **changes: Any) -> Ingestion
 
 def end(ingestion: Ingestion, status: str, at: datetime, *, trigger: str = "scheduled", **values: Any) -> Run:
     """Through the very function that a worker ends a run with."""
+    values.setdefault("retry_number", int(trigger == "retry"))
     run = Run.objects.create(
         ingestion=ingestion, status=Run.Status.RUNNING, trigger=trigger, lease_token=uuid.uuid4().hex, started_at=at,
         **values,
