@@ -10,10 +10,11 @@ BOOTSTRAP := python=$$(sh tools/find-python) && "$$python" -m tools.bootstrap
 PYTEST := $(PY) -m pytest
 FAST := not spark and not cloud and not browser and not processes and not slow
 REST := (spark or cloud or browser or processes) and not slow and not chaos
+ONE_HALF := tests/engine tests/corpus tests/browser tests/clusters tests/test_setup
 # tests with servers, $(1): two halves that take about as long, at the same time and each with servers of its own
 HALVES = $(PY) -m tools.side_by_side \
-	"engine: $(PYTEST) -o cache_dir=.pytest_cache/engine -m '$(1)' tests/engine tests/corpus" \
-	"rest: $(PYTEST) -o cache_dir=.pytest_cache/rest -m '$(1)' --ignore=tests/engine --ignore=tests/corpus"
+	"engine: $(PYTEST) -o cache_dir=.pytest_cache/engine -m '$(1)' $(ONE_HALF)" \
+	"rest: $(PYTEST) -o cache_dir=.pytest_cache/rest -m '$(1)' $(ONE_HALF:%=--ignore=%)"
 
 .PHONY: help
 help: ## this list

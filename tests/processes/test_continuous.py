@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.processes, pytest.mark.timeout(420)
 
 TABLE = "local.continuous.feed"
 ACT = (
-    "from ingestions.models import Ingestion as I; from ingestions.services.lifecycle import *; row = I.objects.get(); "
+    "from ingestions.models import Ingestion as I; from ingestions.services.lifecycle import *; row = I.objects.get();"
 )
 
 
@@ -42,7 +42,7 @@ def test_files_are_loaded_as_they_come_by_one_run_until_it_is_paused(
     for name in ("scheduler", "another"):
         installation.start(name, "run_scheduler", "--tick", "0.2")
     installation.start("worker", "run_worker")
-    installation.python(ACT + "ingestion_activate(ingestion=row, user=row.owner)")
+    installation.python(ACT + " ingestion_activate(ingestion=row, user=row.owner)")
     for number in range(3):
         arrive(installation, number)
     installation.kill("scheduler")
@@ -51,7 +51,7 @@ def test_files_are_loaded_as_they_come_by_one_run_until_it_is_paused(
     installation.start("worker", "run_worker")
     arrive(installation, 4)
     assert installation.query('SELECT count(*), max("trigger") FROM ingestions_run') == [(1, "continuous")]
-    installation.python(ACT + "ingestion_pause(ingestion=row, user=row.owner)")
+    installation.python(ACT + " ingestion_pause(ingestion=row, user=row.owner)")
     installation.until("the run has ended", lambda: active(installation) == 0, 30)
     assert installation.query("SELECT status, files_loaded, rows_done FROM ingestions_run") == [("success", 5, 5)]
     (installation.files / "late.csv").write_text("id\n9\n")
