@@ -11,10 +11,11 @@ from autoloader.lib.bounded import Bounded
 from clusters.models import Cluster
 from clusters.services import cluster_create, cluster_delete, cluster_test, cluster_update
 from ingestions.api import find
+from ingestions.api.access_schemas import ClusterAnswer, ClusterBody, ClusterChanges, ConnectionTest
 from ingestions.api.auth import ApiRequest
 from ingestions.api.documented import operation
 from ingestions.api.paging import Limit, Offset, page
-from ingestions.api.schemas import ClusterAnswer, ClusterBody, ClusterChanges, ConnectionTest, Id
+from ingestions.api.schemas import Id
 from ingestions.services import present
 
 router = Router(tags=["Clusters"])

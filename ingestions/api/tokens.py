@@ -10,10 +10,10 @@ from ninja import Router, Status
 from accounts.models import ApiToken
 from accounts.services import token_create, token_revoke
 from ingestions.api import find
+from ingestions.api.access_schemas import TokenAnswer, TokenBody, TokenCreated
 from ingestions.api.auth import ApiRequest
 from ingestions.api.documented import operation
 from ingestions.api.paging import Limit, Offset, page
-from ingestions.api.schemas import TokenAnswer, TokenBody, TokenCreated
 from ingestions.services import present
 
 router = Router(tags=["Tokens"])

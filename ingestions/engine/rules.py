@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autoloader.lib.errors import ConfigError
-from ingestions.engine import config, recipients, row_rules
+from ingestions.engine import config, recipients, row_rules, schedule_rules
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.loader.matching import is_reserved
 from ingestions.engine.partition_text import sort_fault, transform_fault
-from ingestions.engine.schedule import check_zone, cron_fault, is_time_of_day
 from ingestions.engine.schema import types
 from ingestions.engine.schema.path_columns import PathColumns
 
@@ -50,10 +49,11 @@ def check(configuration: IngestionConfig) -> None:
         _writing,
         _layout,
         _properties,
-        _schedule,
     )
     faults = [fault for part in parts for fault in part(configuration)]
-    faults += [Fault(*each) for each in (*row_rules.faults(configuration), *recipients.faults(configuration))]
+    faults += [
+        Fault(*each) for module in (row_rules, schedule_rules, recipients) for each in module.faults(configuration)
+    ]
     if faults:
         raise RefusedConfig(faults)
 
@@ -360,57 +360,3 @@ def _properties(given: IngestionConfig) -> Iterator[Fault]:
         elif key == "format-version" and value.strip() not in ("2", "3"):
             yield Fault(field, "invalid_property", f"Tables of format version {value} cannot hold what is needed.",
                         "Use 2, which is the default.")  # fmt: skip
-
-
-# ---- schedule
-
-
-def _schedule(given: IngestionConfig) -> Iterator[Fault]:
-    schedule = given.schedule
-    for field, zone in (("format.timezone", given.format.timezone), ("schedule.timezone", schedule.timezone)):
-        try:
-            check_zone(zone, field)
-        except ConfigError as error:
-            yield Fault(field, error.code, error.message, error.hint)
-    field = "schedule.cron_expression"
-    cron = schedule.cron_expression
-    if schedule.frequency == "custom" and cron is None:
-        yield Fault(field, "missing_field", "The frequency is custom, and there is no cron expression.",
-                    "Give one, such as 30 2 * * MON-FRI.")  # fmt: skip
-    if cron is not None:
-        if schedule.frequency != "custom":
-            yield Fault(field, "contradiction", "A cron expression is given, and the frequency is not custom.",
-                        "Set the frequency to custom, or leave the expression out.")  # fmt: skip
-        if (why := cron_fault(cron)) is not None:
-            yield Fault(field, "bad_cron", f"The cron expression is not usable: {why}.",
-                        "Write five fields, such as 30 2 * * MON-FRI.")  # fmt: skip
-    if schedule.time is not None and not is_time_of_day(schedule.time):
-        yield Fault("schedule.time", "bad_time", "The time is not one of a day, written HH:MM.", "Write it like 02:30.")
-    yield from _times(schedule)
-    yield from _start(schedule)
-
-
-#: seconds between two fires, which a delay must not reach.
-_BETWEEN = {"hourly": 3600, "daily": 86_400, "weekly": 86_400, "custom": 3600}
-
-
-def _times(schedule: config.Schedule) -> Iterator[Fault]:
-    if schedule.weekday is not None and schedule.frequency != "weekly":
-        yield Fault("schedule.weekday", "contradiction", "A day is given, and the frequency is not weekly.",
-                    "Set the frequency to weekly, or leave the day out.")  # fmt: skip
-    most = _BETWEEN.get(schedule.frequency or "", 0)
-    if schedule.jitter_seconds > most:
-        yield Fault("schedule.jitter_seconds", "contradiction",
-                    f"With this frequency a start can be at most {most:,} seconds late." if most else
-                    "Only what starts at certain times can start late.", "Give less, or leave it out.")  # fmt: skip
-
-
-def _start(schedule: config.Schedule) -> Iterator[Fault]:
-    backfill = schedule.backfill
-    if backfill.start_date is None and (schedule.start == "from_date" or backfill.enabled):
-        yield Fault("schedule.backfill.start_date", "missing_field", "Loading starts from a date, and there is none.",
-                    "Give it, such as 2025-01-01T00:00:00Z.")  # fmt: skip
-    if backfill.enabled and schedule.start == "new_only":
-        yield Fault("schedule.backfill.enabled", "contradiction",
-                    "Only new files are wanted (start “new_only”), and older ones are (backfill).",
-                    "Choose one of these.")  # fmt: skip
