@@ -93,6 +93,8 @@ bench: setup ## what is fast, as ratios against what one would write by hand
 	$(PY) -m benchmarks.known_files
 	$(PY) -m benchmarks.previews
 	$(PY) -m benchmarks.due_at_once
+	$(PY) -m benchmarks.latency --keep
+	$(PY) -m benchmarks.latency --known 50000 --rounds 10 --keep
 	$(PY) -m benchmarks.discovery --keep
 	$(PY) -m benchmarks.discovery --database postgres --keep
 
