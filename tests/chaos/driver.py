@@ -39,6 +39,7 @@ class Summary:
     kills: int = 0
     rounds: int = 0
     runs: int = 0
+    incremental: int = 0
     takeovers: list[float] = field(default_factory=list)
     last: Verdict = field(default_factory=Verdict)
 
@@ -47,7 +48,8 @@ class Summary:
         middle = f"{statistics.median(times):.1f} s, longest {times[-1]:.1f} s" if times else "none"
         return (
             f"{self.kills} kills in {self.rounds} rounds and {seconds:.0f} s: {self.last.rows} rows in the tables, "
-            f"lost {self.last.lost}, doubled {self.last.doubled}; {self.runs} runs ended; takeover median {middle}"
+            f"lost {self.last.lost}, doubled {self.last.doubled}; {self.runs} runs ended, {self.incremental} of them by "
+            f"an incremental listing; takeover median {middle}"
         )
 
 
@@ -195,5 +197,7 @@ class Driver:
         verdict = check(self.site, self.feeds, self.tables, self.faults.foreign)
         connection.close()
         sql = "SELECT status, error_code, error_message FROM ingestions_run WHERE status <> 'success'"
+        mode = "SELECT count(*) FROM ingestions_run WHERE listing_mode = 'incremental'"
+        self.summary.incremental = self.site.ask(mode)[0][0]
         verdict.faults += [f"a run ended as {status}: {code} {text}" for status, code, text in self.site.ask(sql)]
         return verdict

@@ -47,6 +47,7 @@ class Feed:
     kind: str = "json"
     source: str = "s3"
     table: str = ""
+    discovery: str = "auto"
     files: list[File] = field(default_factory=list)
     rows_made: int = 0
     columns: int = 0  # of LATER
@@ -61,7 +62,10 @@ class Feed:
     def make(self, random: Random, number: int) -> list[File]:
         """The files of a round; they count from :meth:`arrived` on."""
         self._grow(random)
-        return [self._file(f"{number:04d}/part {index}.{self.kind}", random) for index in range(random.randint(3, 5))]
+        count = random.randint(3, 5)
+        if self.discovery == "incremental":  # names that grow
+            return [self._file(f"{number * 10 + index:08d}.{self.kind}", random) for index in range(count)]
+        return [self._file(f"{number:04d}/part {index}.{self.kind}", random) for index in range(count)]
 
     def arrived(self, files: list[File]) -> None:
         self.files += files
@@ -113,7 +117,7 @@ class Feed:
         return {
             "name": self.name,
             "cluster_id": "chaos",
-            "source": source,
+            "source": {**source, "discovery": self.discovery},
             "format": {"type": self.kind, **self.format()},
             "destination": {
                 "catalog": "local", "database": DATABASE, "table": self.table, **self.destination()
@@ -240,9 +244,9 @@ class Merge(Feed):
 
 def all_feeds() -> dict[str, Feed]:
     feeds = (
-        Feed("events"),
-        Steady("more_events", table="events"),
-        WithMalformed("lines", kind="csv", source="local"),
+        Feed("events", discovery="incremental"),
+        Steady("more_events", table="events", discovery="full"),
+        WithMalformed("lines", kind="csv", source="local", discovery="incremental"),
         Merge("customers"),
         Overwrite("prices"),
         Replace("daily", kind="csv"),
