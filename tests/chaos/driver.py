@@ -48,8 +48,8 @@ class Summary:
         middle = f"{statistics.median(times):.1f} s, longest {times[-1]:.1f} s" if times else "none"
         return (
             f"{self.kills} kills in {self.rounds} rounds and {seconds:.0f} s: {self.last.rows} rows in the tables, "
-            f"lost {self.last.lost}, doubled {self.last.doubled}; {self.runs} runs ended, {self.incremental} of them by "
-            f"an incremental listing; takeover median {middle}"
+            f"lost {self.last.lost}, doubled {self.last.doubled}; {self.runs} runs ended, {self.incremental} of them "
+            f"by an incremental listing; takeover median {middle}"
         )
 
 
