@@ -67,7 +67,8 @@ def frame(
     kinds = [types.parse(column.type) for column in targets]
     names = [readers.rules.source(column.name) for column in targets] + sorted(readers.rules.dropped)
     if (
-        shape.option("multiline") == "true"
+        not names
+        or shape.option("multiline") == "true"
         or shape.option("encoding", "UTF-8").upper() not in ("UTF-8", "UTF8")
         or records_path(readers.options)
         or len({name.lower() for name in names}) < len(names)

@@ -163,6 +163,15 @@ def test_a_line_with_bytes_that_are_no_text_is_never_certain(feed: NewFeed, bad:
     assert [row[RESCUED_DATA] is None for row in looked.collect()] == [False, True]
 
 
+@pytest.mark.spark
+def test_records_without_a_field_are_read_with_care(feed: NewFeed) -> None:
+    """There is nothing to parse them for."""
+    empty = feed("json")
+    empty.evolve([])
+    entry = empty.sniffed("a.json", "{}\n{}\n")
+    assert empty.loader.frame([entry], "b", careful=frozenset())[0].count() == 2
+
+
 KEYS = st.sampled_from(["i", "d", "m", "t", "day", "b", "s", "z", "S", "u", "a:b", 'q"', "e\\"])
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff"), max_size=8),
