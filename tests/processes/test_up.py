@@ -59,7 +59,7 @@ class Up:
                 [sys.executable, str(ROOT / "manage.py"), "up", "--logs", "files", *arguments],
                 env=self.env, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 330
         while "Ctrl-C stops it." not in log.read_text():
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
