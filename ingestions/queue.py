@@ -45,7 +45,7 @@ class PatientBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         connection.close()
 
 
-class Gathering(ORM):  # type: ignore[misc]
+class Gathering(ORM):  # type: ignore[misc]  # django-q2 has no types
     """Takes many tasks and puts them into the queue together."""
 
     def __init__(self) -> None:

@@ -54,7 +54,7 @@ def timetable(schedule: Schedule, *, key: str = "") -> Timetable | None:
         cron = cron_of(schedule)
         if cron is None:
             return None
-        CronSim(cron, datetime(2024, 1, 1))  # noqa: DTZ001  # its form only
+        CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC))
     except (CronSimError, ValueError):
         raise ConfigError(
             "invalid_schedule", "The times of the schedule are not valid.", "Correct them.", field="schedule"
@@ -100,7 +100,7 @@ def _fires(cron: str, zone: tzinfo, after: datetime) -> Iterator[datetime]:
 
 
 def _every_hour(cron: str) -> bool:
-    return CronSim(cron, datetime(2024, 1, 1)).hours == set(range(24))  # noqa: DTZ001  # its fields only
+    return CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)).hours == set(range(24))
 
 
 def _by_the_wall(cron: str, zone: tzinfo, after: datetime) -> Iterator[datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from cronsim import CronSim
 
@@ -33,7 +33,7 @@ def _rhythm(schedule: Schedule, cron: str) -> str:
         return f"every day at {time}"
     if schedule.frequency == "weekly":
         return f"every {(schedule.weekday or 'monday').capitalize()} at {time}"
-    explained = CronSim(cron, datetime(2024, 1, 1)).explain()  # noqa: DTZ001  # no instant of it is asked for
+    explained = CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)).explain()
     return f"{explained[:1].lower()}{explained[1:]}"
 
 

@@ -133,3 +133,12 @@ class Ingestion(models.Model):
 
     def configuration(self) -> IngestionConfig:
         return IngestionConfig.model_validate(self.config)
+
+    @property
+    def alert_recipients(self) -> list[str]:
+        """Who is named to be told of its runs, also while alerts are off."""
+        return list((self.config.get("quality") or {}).get("alert_recipients") or [])
+
+    @property
+    def alerts_enabled(self) -> bool:
+        return bool((self.config.get("quality") or {}).get("alerts_enabled"))

@@ -23,7 +23,7 @@ class Facts:
     """What was known when it happened; instants are ISO texts in UTC. ``run`` is empty for a test."""
 
     ingestion: dict[str, str]  # id, name, table, status
-    run: dict[str, Any]  # id, status, trigger, ended_at, error_code, error_message, error_hint, hint, counts
+    run: dict[str, Any]  # id, status, trigger, ended_at, error_code, error_message, error_hint, retry_at, counts
     failing_since: str = ""
     failed_runs: int = 0
     next_run_at: str = ""
@@ -165,6 +165,8 @@ def _wait(count: int, what: str) -> str:
 def _next(facts: Facts) -> str:
     if facts.ingestion["status"] == "paused":
         return "Nothing: the ingestion is paused."
+    if retry_at := facts.run.get("retry_at"):
+        return f"The run is tried again on {_clock(retry_at)}. You are told when it recovers."
     if facts.next_run_at:
         return f"The next run starts on {_clock(facts.next_run_at)}. You are told when it recovers."
     return "The next run of its schedule tries again, where it has one. You are told when it recovers."

@@ -33,8 +33,7 @@ TEST_EVERY = timedelta(seconds=10)
 
 def told(ingestion: Ingestion) -> list[str]:
     """Who is told of its runs; nobody where alerts are off."""
-    quality = ingestion.config.get("quality") or {}
-    return list(quality.get("alert_recipients") or []) if quality.get("alerts_enabled") else []
+    return ingestion.alert_recipients if ingestion.alerts_enabled else []
 
 
 # ---- a run ends
@@ -172,6 +171,7 @@ def _run(run: Run | None) -> dict[str, Any]:
         "error_code": run.error_code,
         "error_message": run.error_message,
         "error_hint": run.error_hint,
+        "retry_at": _iso(run.retry_at),
         "files_loaded": run.files_loaded,
         "files_failed": run.files_failed,
         "files_held": run.files_held,
@@ -225,7 +225,7 @@ def alert_test(*, ingestion: Ingestion, now: datetime | None = None) -> Alert:
     """A test to all recipients, whether alerts are on or not; tried once. ConfigError where there is no recipient,
     ConflictError right after another test."""
     now = now or timezone.now()
-    to = list((ingestion.config.get("quality") or {}).get("alert_recipients") or [])
+    to = ingestion.alert_recipients
     if not to:
         raise ConfigError(
             "no_recipient",

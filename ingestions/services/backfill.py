@@ -7,14 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
-from autoloader.lib.chunks import chunks
-from ingestions.engine.backfill import CAUSES_OF_TIME, Range, RangeOfSource, range_of
-from ingestions.engine.ledger import State
+from ingestions.engine.backfill import Range, RangeOfSource, range_of
 from ingestions.engine.sources.base import Source
-from ingestions.models import Ingestion, LedgerEntry, Run
+from ingestions.models import Ingestion, Run
 from ingestions.services.runs import run_start
+from ingestions.services.starting import reopen
 from ingestions.services.store import OrmStore
 
 
@@ -60,36 +57,9 @@ def within(source: Source, run: Run, store: OrmStore) -> Iterator[Source]:
         return
     listed = run.discovered_at is not None
     if not listed:
-        _let_in(run, wanted, store)
+        reopen(ingestion=run.ingestion, destination_key=store.destination_key, wanted=wanted, fence=store.fence)
     narrowed = RangeOfSource(source, wanted)
     yield narrowed
     if not listed and not narrowed.seen:
         hint = f"The source has no file of the range: {wanted.words()}."
         Run.objects.filter(pk=run.pk).exclude(discovered_at=None).update(hint=hint[:500])
-
-
-def _let_in(run: Run, wanted: Range, store: OrmStore) -> None:
-    """Step by step, so that no transaction is long; what was done already is not found again."""
-    rows = LedgerEntry.objects.filter(
-        ingestion=run.ingestion,
-        destination_key=store.destination_key,
-        state=State.SKIPPED,
-        cause__in=CAUSES_OF_TIME,
-    ).newest()
-    if wanted.modified_after is not None:
-        rows = rows.filter(modified_at__gte=wanted.modified_after)
-    if wanted.modified_before is not None:
-        rows = rows.filter(modified_at__lt=wanted.modified_before)
-    found = rows.order_by("pk").values_list("pk", "address").iterator()
-    meant = [pk for pk, address in found if address.startswith(wanted.prefix or "")]  # SQLite's LIKE knows no case
-    for some in chunks(meant):
-        store.fence()
-        LedgerEntry.objects.filter(pk__in=some, state=State.SKIPPED).update(
-            state=State.DISCOVERED,
-            reason="",
-            cause="",
-            error_code="",
-            shape=None,
-            run=None,
-            state_changed_at=timezone.now(),
-        )

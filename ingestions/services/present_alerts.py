@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Prefetch
+
 from ingestions.engine import recipients
 from ingestions.models import Alert, AlertDelivery, Ingestion
 from ingestions.models.alert import AlertQuerySet
@@ -16,7 +18,8 @@ from ingestions.services.webhook_secrets import secrets_shown
 
 def alerts(rows: AlertQuerySet) -> AlertQuerySet:
     """The queryset with all that :func:`alert` shows: two queries, however many rows."""
-    return rows.select_related("ingestion").prefetch_related("deliveries")
+    deliveries = Prefetch("deliveries", AlertDelivery.objects.order_by("pk"))
+    return rows.select_related("ingestion").prefetch_related(deliveries)
 
 
 def alert(row: Alert) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def alert(row: Alert) -> dict[str, Any]:
         "created_at": instant(row.created_at),
         "subject": row.subject or None,
         "text": row.text or None,
-        "deliveries": [delivery(each) for each in sorted(row.deliveries.all(), key=lambda each: each.pk)],
+        "deliveries": [delivery(each) for each in row.deliveries.all()],
     }
 
 
@@ -63,13 +66,9 @@ class Recipient:
 
 def recipients_of(ingestion: Ingestion) -> list[Recipient]:
     """Also those of an ingestion whose alerts are off."""
-    named: list[str] = list((ingestion.config.get("quality") or {}).get("alert_recipients") or [])
+    named = ingestion.alert_recipients
     seen = secrets_shown(ingestion=ingestion, urls=filter(recipients.is_webhook, named))
     return [
         Recipient(number, recipients.shown(text), recipients.is_webhook(text), seen.get(text))
         for number, text in enumerate(named)
     ]
-
-
-def enabled(ingestion: Ingestion) -> bool:
-    return bool((ingestion.config.get("quality") or {}).get("alerts_enabled"))

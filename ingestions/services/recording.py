@@ -122,7 +122,7 @@ class Recording:
                 arrays = ", ".join(f"%s::{type_}[]" for type_ in _TYPES)
                 constant = ", ".join(["%s"] * len(same))
                 cursor.execute(
-                    f"{into} SELECT added.*, {constant} FROM unnest({arrays}) AS added {_UNLESS_THERE}",  # noqa: S608  # ours
+                    f"{into} SELECT added.*, {constant} FROM unnest({arrays}) AS added {_UNLESS_THERE}",  # noqa: S608  # no value in it
                     [*same, *map(list, zip(*rows, strict=True))],
                 )
             else:

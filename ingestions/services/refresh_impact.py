@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,9 @@ from django.utils import timezone
 
 from autoloader.lib.words import plural
 from ingestions.engine.discovery import survey
-from ingestions.engine.ledger import State
+from ingestions.engine.ledger import Known, State
 from ingestions.models import Batch, Ingestion, LedgerEntry
+from ingestions.services import recording
 from ingestions.services.refresh_work import FULL
 from ingestions.services.source import source_of
 from ingestions.services.starting import start_of
@@ -55,23 +55,22 @@ def impact(*, ingestion: Ingestion, mode: str, should_stop: Callable[[], bool] =
     """
     config = ingestion.configuration()
     source = source_of(ingestion, config)
+    ledger = LedgerEntry.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key)
     found = Impact()
     seen: set[int] = set()
     try:
         start = start_of(ingestion, config)
         for page in survey(source, config.source, now=timezone.now, start=start, should_stop=should_stop):
-            known = _known(ingestion, [file.address for file in page])
+            known = recording.known(ledger, [file.address for file in page])
             for file in page:
                 rows = known.get(file.address, [])
-                seen |= {pk for pk, _, state in rows if state == State.LOADED}
+                seen |= {row.id for row in rows if row.state == State.LOADED}
                 if mode == FULL or _waits(file.version, rows):
                     found.files_to_process += 1
                     found.bytes_to_process += file.size_bytes
     finally:
         source.close()
-    loaded = LedgerEntry.objects.filter(
-        ingestion=ingestion, destination_key=ingestion.destination_key, state=State.LOADED
-    )
+    loaded = ledger.filter(state=State.LOADED)
     if mode == FULL:
         _count_lost(found, loaded, seen)
     else:
@@ -80,20 +79,9 @@ def impact(*, ingestion: Ingestion, mode: str, should_stop: Callable[[], bool] =
     return found
 
 
-def _known(ingestion: Ingestion, addresses: list[str]) -> dict[str, list[tuple[int, str, str]]]:
-    """The ledger's rows of these addresses: (id, version, state)."""
-    rows = LedgerEntry.objects.filter(
-        ingestion=ingestion, destination_key=ingestion.destination_key, address__in=addresses
-    )
-    found: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
-    for pk, address, version, state in rows.values_list("pk", "address", "version", "state"):
-        found[address].append((pk, version, state))
-    return found
-
-
-def _waits(version: str, rows: list[tuple[int, str, str]]) -> bool:
+def _waits(version: str, rows: Sequence[Known]) -> bool:
     """Whether this version is loaded by a run after a refresh of only new files: it is new, or waits already."""
-    return next((state in (State.DISCOVERED, State.CLAIMED) for _, known, state in rows if known == version), True)
+    return next((row.state in (State.DISCOVERED, State.CLAIMED) for row in rows if row.version == version), True)
 
 
 def _count_lost(found: Impact, loaded: Any, seen: set[int]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from django.db import transaction
 from django.utils import timezone
 
-from autoloader.lib.chunks import CHUNK
+from autoloader.lib.chunks import chunks
+from ingestions.engine.backfill import CAUSES_OF_TIME, Range
 from ingestions.engine.config import IngestionConfig
-from ingestions.engine.ledger import Cause, State
+from ingestions.engine.ledger import State
 from ingestions.models import Ingestion, LedgerEntry
 
 
@@ -26,35 +27,27 @@ def start_of(ingestion: Ingestion, config: IngestionConfig) -> datetime | None:
 
 
 def reopen(
-    *,
-    ingestion: Ingestion,
-    modified_from: datetime | None = None,
-    modified_to: datetime | None = None,
-    prefix: str = "",
+    *, ingestion: Ingestion, destination_key: str, wanted: Range, fence: Callable[[], object] = lambda: None
 ) -> int:
-    """Lets files from before the start wait for the next run: those modified from ``modified_from`` on and before
-    ``modified_to``, with addresses (``s3://bucket/in/2025/``) that begin with ``prefix``. How many. Only newest
-    versions, and none that another rule or a person has skipped. A few thousand at a time: what is interrupted is
-    called again.
+    """Lets files of a range that were skipped for their time only wait for the next run; how many. Only newest
+    versions, and none that another rule or a person has skipped. Some at a time, each behind a ``fence``: what is
+    interrupted is called again.
     """
     rows = LedgerEntry.objects.filter(
-        ingestion=ingestion,
-        destination_key=ingestion.destination_key,
-        state=State.SKIPPED,
-        cause=Cause.BEFORE_START,
+        ingestion=ingestion, destination_key=destination_key, state=State.SKIPPED, cause__in=CAUSES_OF_TIME
     ).newest()
-    if modified_from is not None:
-        rows = rows.filter(modified_at__gte=modified_from)
-    if modified_to is not None:
-        rows = rows.filter(modified_at__lt=modified_to)
-    if prefix:
-        rows = rows.filter(address__startswith=prefix)
-    opened = after = 0
-    while ids := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
-        after = ids[-1]
-        with transaction.atomic():
-            waiting = LedgerEntry.objects.filter(pk__in=ids, state=State.SKIPPED, cause=Cause.BEFORE_START)
-            opened += waiting.update(
-                state=State.DISCOVERED, reason="", cause="", run=None, state_changed_at=timezone.now()
-            )
+    if wanted.modified_after is not None:
+        rows = rows.filter(modified_at__gte=wanted.modified_after)
+    if wanted.modified_before is not None:
+        rows = rows.filter(modified_at__lt=wanted.modified_before)
+    found = rows.order_by("pk").values_list("pk", "address").iterator()
+    meant = [pk for pk, address in found if address.startswith(wanted.prefix or "")]  # SQLite's LIKE knows no case
+    opened = 0
+    for some in chunks(meant):
+        fence()
+        waiting = LedgerEntry.objects.filter(pk__in=some, state=State.SKIPPED, cause__in=CAUSES_OF_TIME)
+        opened += waiting.update(
+            state=State.DISCOVERED, reason="", cause="", error_code="", shape=None, run=None,
+            state_changed_at=timezone.now(),
+        )  # fmt: skip
     return opened

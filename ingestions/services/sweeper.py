@@ -16,6 +16,7 @@ from ingestions.models.run import lease_over, longest_wait, over
 from ingestions.services.breakers import runs_wake, to_enqueue
 from ingestions.services.places import places_offer
 from ingestions.services.runs import run_enqueue, runs_end_cancelled
+from ingestions.services.schedules import SOUND
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,6 @@ logger = logging.getLogger(__name__)
 LOST_AFTER = timedelta(seconds=10)
 #: after a lease ran out a new task gets this long to take the run before another one is made.
 PATIENCE = timedelta(seconds=10)
-#: nothing was put into the queue later than this from now, unless the clock was set back since.
-SOUND = timedelta(minutes=1)
 #: more waiting tasks than this are not looked through: the queue is long, and the run's task is in it.
 LOOK_THROUGH = 500
 

@@ -26,8 +26,7 @@ def secret_of(*, owner_id: int, url: str) -> str:
 def secret_renew(*, ingestion: Ingestion, url: str) -> str:
     """A new secret for one of its webhooks, in force at once, for all ingestions of the owner that tell this address.
     It is given back here and never again. NotFoundError where the address is no recipient."""
-    named = (ingestion.config.get("quality") or {}).get("alert_recipients") or []
-    if url not in named or not recipients.is_webhook(url):
+    if url not in ingestion.alert_recipients or not recipients.is_webhook(url):
         raise NotFoundError(
             "recipient_not_found",
             "This address is no webhook among the recipients of the ingestion's alerts.",

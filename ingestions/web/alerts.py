@@ -31,11 +31,9 @@ def _page(request: HttpRequest, ingestion: Ingestion, **more: object) -> HttpRes
     rows = present_alerts.alerts(Alert.objects.filter(ingestion=ingestion))[:SHOWN]
     context = {
         **head(ingestion, "alerts"),
-        "enabled": present_alerts.enabled(ingestion),
+        "enabled": ingestion.alerts_enabled,
         "recipients": present_alerts.recipients_of(ingestion),
-        "alerts": [
-            (row, present_alerts.title(row), sorted(row.deliveries.all(), key=lambda each: each.pk)) for row in rows
-        ],
+        "alerts": [(row, present_alerts.title(row), row.deliveries.all()) for row in rows],
         **more,
     }
     return render(request, "ingestions/alerts.html", context)
@@ -64,7 +62,7 @@ def retry(request: Request, pk: uuid.UUID) -> HttpResponse:
 def secret(request: Request, pk: uuid.UUID) -> HttpResponse:
     """The answer itself shows the secret, once: it is not kept in a session, and reloading makes another."""
     ingestion = find_ingestion(request, pk)
-    named = (ingestion.config.get("quality") or {}).get("alert_recipients") or []
+    named = ingestion.alert_recipients
     number = _number(request.POST.get("recipient", ""))
     if not 0 <= number < len(named):
         messages.error(request, "The recipients were changed meanwhile. Choose again.")

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from autoloader.lib.errors import ConfigError, ConflictError
 from clusters.models import Cluster
 from ingestions.models import Alert, AlertDelivery, Ingestion, Run, Trouble
+from ingestions.notify.message import Facts, Standing, say
 from ingestions.services import alerts, execution
 from ingestions.services.alerts import alert_test, remind
 from ingestions.services.ingestions import ingestion_delete
@@ -37,6 +38,19 @@ def test_the_first_failure_of_an_unattended_run_is_told_to_each_recipient(feed: 
     alert = Alert.objects.get()
     assert (alert.kind, alert.run, alert.created_at) == ("failed", run, NIGHT)
     assert [(each.channel, each.server) for each in waiting()] == [("email", "mail"), ("webhook", "hooks.example.com")]
+
+
+@pytest.mark.parametrize("minutes", [None, 5])
+def test_it_is_said_when_the_run_is_tried_again(
+    feed: Ingestion, minutes: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = NIGHT + minutes * MINUTE if minutes else None
+    monkeypatch.setattr(execution, "retry_at", lambda *_: again)
+    end(feed, "failed", NIGHT)
+    facts = Facts(**Alert.objects.get().facts)
+    said = say("failed", facts, Standing(), at=NIGHT, incident="i", base_url="https://autoloader.example")
+    assert ("The run is tried again on " in said.text) == (again is not None)
+    assert not again or f"{again:%H:%M} UTC" in said.text
 
 
 @pytest.mark.parametrize("trigger", ["manual", "backfill", "refresh"])

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from autoloader.lib.errors import ConfigError
+from ingestions.engine.backfill import Range
 from ingestions.engine.ledger import NewEntry, State
 from ingestions.engine.sources.base import RemoteFile
 from ingestions.models import LedgerEntry, Listing, Run
@@ -29,6 +30,10 @@ from tests.services.folder_feed import FolderFeed
 
 __all__ = ["owner"]
 LATER = timedelta(hours=25)
+
+
+def let_in(feed: FolderFeed, wanted: Range) -> int:
+    return reopen(ingestion=feed.ingestion, destination_key=feed.ingestion.destination_key, wanted=wanted)
 
 
 @pytest.fixture
@@ -162,15 +167,14 @@ def test_files_from_before_are_let_in_by_range_and_prefix(folder: Path, owner: U
     feed.write("a/empty.csv", "")
     feed.look()
     now = timezone.now()
-    span = {"modified_from": now - timedelta(days=6), "modified_to": now - timedelta(days=2)}
-    prefix = f"file://{folder}/a/"
-    assert reopen(ingestion=feed.ingestion, prefix=prefix, **span) == 2
-    assert reopen(ingestion=feed.ingestion, prefix=prefix, **span) == 0
+    wanted = Range(now - timedelta(days=6), now - timedelta(days=2), f"file://{folder}/a/")
+    assert let_in(feed, wanted) == 2
+    assert let_in(feed, wanted) == 0
     waiting = LedgerEntry.objects.filter(state=State.DISCOVERED).values_list("address", flat=True)
     assert sorted(address[-8:] for address in waiting) == ["a/03.csv", "a/05.csv"]
     feed.look()
     assert feed.states()[("DISCOVERED", "")] == 2, "a listing leaves them waiting"
-    assert reopen(ingestion=feed.ingestion) == 8
+    assert let_in(feed, Range()) == 8
     assert feed.states() == {("DISCOVERED", ""): 10, ("SKIPPED", "empty"): 1}
 
 
@@ -181,7 +185,7 @@ def test_a_version_that_was_overwritten_since_is_not_let_in(folder: Path, owner:
     feed.write("a.csv", "id\n1\n2\n")
     feed.look()
     assert feed.states() == {("SKIPPED", "before_start"): 1, ("DISCOVERED", ""): 1}
-    assert reopen(ingestion=feed.ingestion) == 0
+    assert let_in(feed, Range()) == 0
 
 
 def test_another_destination_has_no_last_names(folder: Path, owner: User) -> None:

@@ -1,5 +1,5 @@
 """Pages of a listing. The SDK takes far longer to read a page's XML than the store takes to send it, and a million
-keys are a thousand pages; so here the request is signed and sent by the SDK's own parts, and the answer read plainly.
+keys are a thousand pages; so they go past its machinery, and the answer is read plainly.
 Whatever is not a plain answer is left to the SDK, which knows retries, regions and errors.
 """
 
@@ -8,19 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-import botocore.exceptions as sdk
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.compat import unquote_str
-from urllib3.exceptions import HTTPError
 
-if TYPE_CHECKING:
-    import boto3
-    from mypy_boto3_s3 import S3Client
+from ingestions.engine.sources.s3_signed import SignedGets
 
 _NAMES = {
     "Prefix": "prefix",
@@ -49,32 +43,14 @@ class Page:
     token: str | None
 
 
-class QuickLists:
-    """Over one bucket, with a client's own connections and its session's identity."""
-
-    def __init__(self, session: boto3.Session, client: S3Client, bucket: str) -> None:
-        self._credentials = session.get_credentials()
-        self._region = client.meta.region_name
-        self._http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
-        self._base = ""
-        if self._http is not None and self._credentials is not None:
-            url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
-            self._base = url.partition("/k?")[0]
-
+class QuickLists(SignedGets):
     def page(self, request: Mapping[str, str], size: int) -> Page | None:
         """A page of ``list_objects_v2`` with these of its parameters; ``None``: ask the SDK."""
-        if not self._base or self._credentials is None:
-            return None
         query = {"list-type": "2", "encoding-type": "url", "max-keys": str(size)}
         query |= {_NAMES[name]: value for name, value in request.items()}
         text = "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in sorted(query.items()))
-        asked = AWSRequest("GET", f"{self._base}?{text}")
-        try:
-            S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(asked)
-            answer = self._http.send(asked.prepare())
-            return read(answer.content) if answer.status_code == 200 else None
-        except (sdk.BotoCoreError, HTTPError, OSError):
-            return None
+        answer = self.get(f"?{text}")
+        return read(answer.content) if answer is not None and answer.status_code == 200 else None
 
 
 def of_sdk(answer: Mapping[str, Any]) -> Page:

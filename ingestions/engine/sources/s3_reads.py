@@ -1,48 +1,23 @@
 """The first bytes of many objects. The SDK spends four times as long on a small GET as the request itself takes, and a
-thousand new files are a thousand of them; so here the request is signed and sent by the SDK's own parts, without the
-machinery around them. Whatever is not a plain answer is left to the SDK, which knows retries, regions and errors.
+thousand new files are a thousand of them; so they go past its machinery. Whatever is not a plain answer is left to the
+SDK, which knows retries, regions and errors.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-import botocore.exceptions as sdk
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 from urllib3.exceptions import HTTPError
 
-if TYPE_CHECKING:
-    import boto3
-    from mypy_boto3_s3 import S3Client
+from ingestions.engine.sources.s3_signed import SignedGets
 
 
-class QuickReads:
-    """Over one bucket, with a client's own connections and its session's identity."""
-
-    def __init__(self, session: boto3.Session, client: S3Client, bucket: str) -> None:
-        self._credentials = session.get_credentials()
-        self._region = client.meta.region_name
-        self._http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
-        self._base = ""
-        if self._http is not None and self._credentials is not None:
-            url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
-            self._base = url.partition("/k?")[0]
-
+class QuickReads(SignedGets):
     def read(self, key: str, wanted: str, length: int) -> bytes | None:
         """The bytes of the header ``Range: <wanted>``, at most ``length``; ``None``: ask the SDK."""
-        if not self._base or self._credentials is None:
-            return None
-        request = AWSRequest(
-            "GET", f"{self._base}/{quote(key, safe='/-._~')}", headers={"Range": wanted}, stream_output=True
-        )
-        try:
-            S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
-            answer = self._http.send(request.prepare())
-        except (sdk.BotoCoreError, HTTPError, OSError):
-            return None
-        return _content(answer, length)
+        answer = self.get(f"/{quote(key, safe='/-._~')}", headers={"Range": wanted}, stream=True)
+        return None if answer is None else _content(answer, length)
 
 
 def _content(answer: Any, length: int) -> bytes | None:

@@ -62,7 +62,7 @@ class Command(CliCommand):
 
     def do_secret(self, **options: Any) -> Exit:
         row = self.ingestion(options)
-        hooks = [each for each in row.config["quality"]["alert_recipients"] if recipients.is_webhook(each)]
+        hooks = [each for each in row.alert_recipients if recipients.is_webhook(each)]
         url = options["recipient"] or (hooks[0] if len(hooks) == 1 else "")
         secret = secret_renew(ingestion=row, url=url)
         if options["json"]:
