@@ -40,7 +40,7 @@ class RunAdmin(Console[Run]):
 
     @admin.display(description="status", ordering="status")
     def state(self, row: Run) -> SafeString:
-        return badge(status.RUN[row.status])
+        return badge(status.run_badge(row))
 
     @admin.display(description="ingestion", ordering="ingestion__name")
     def ingestion_link(self, row: Run) -> SafeString | str:

@@ -15,7 +15,8 @@ from ingestions.engine.fires import cron_of
 def schedule_words(schedule: Schedule) -> str:
     """``every day at 02:30, Europe/Berlin``; ``by hand``; ``all the time, every 5 seconds``."""
     if schedule.frequency == "continuous":
-        return f"all the time, a look every {plural(schedule.poll_seconds, 'second')}"
+        every = "second" if schedule.poll_seconds == 1 else plural(schedule.poll_seconds, "second")
+        return f"all the time, a look every {every}"
     cron = cron_of(schedule)
     if cron is None:
         return "by hand"

@@ -179,6 +179,11 @@ class Run(models.Model):
         return self.status in self.ACTIVE
 
     @property
+    def is_idle(self) -> bool:
+        """It has loaded all there was, and waits for more."""
+        return self.is_active and self.idle_since is not None
+
+    @property
     def files_done(self) -> int:
         """Files that have their outcome in this run."""
         return self.files_loaded + self.files_failed + self.files_held

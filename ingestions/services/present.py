@@ -121,7 +121,7 @@ def progress(run: Run, batches: Iterable[Batch] | None = None) -> dict[str, Any]
     """
     speed = _speed(run, _published().filter(run=run) if batches is None else batches)
     left: float | None = None
-    if not run.is_active:
+    if not run.is_active or run.is_idle:
         left = 0.0
     elif speed is not None and run.discovered_at:
         in_hand = (timezone.now() - speed.last_at).total_seconds()

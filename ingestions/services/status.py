@@ -60,10 +60,16 @@ def cluster_badge(cluster: Cluster) -> Badge:
     return AWAITED if cluster.awaited else CLUSTER[cluster.status]
 
 
+def run_badge(run: Run) -> Badge:
+    if run.is_idle:
+        return Badge("Watching", "warn" if run.files_failed or run.files_held else "ok")
+    return Badge("Waiting", "warn") if run.is_active and run.waits_for else RUN[run.status]
+
+
 def ingestion_badge(ingestion: Ingestion, last_run: Run | None) -> Badge:
     """What a person reads: the stored status refined by what the last run did."""
-    if last_run is not None and last_run.idle_since is not None and last_run.is_active:
-        return Badge("Watching", "ok")
+    if last_run is not None and last_run.is_active and (last_run.is_idle or last_run.waits_for):
+        return run_badge(last_run)
     if last_run is not None and last_run.status == Run.Status.RUNNING:
         return Badge("Loading", "run")
     if last_run is not None and last_run.status == Run.Status.QUEUED:

@@ -111,7 +111,7 @@ def badge(thing: Any) -> SafeString:
     if isinstance(thing, Badge):
         found = thing
     elif isinstance(thing, Run):
-        found = status.RUN[thing.status]
+        found = status.run_badge(thing)
     elif isinstance(thing, Cluster):
         found = status.cluster_badge(thing)
     elif isinstance(thing, SchemaChange):
@@ -183,7 +183,7 @@ def history(runs: Sequence[Run]) -> dict[str, Any]:
     bars = []
     for place, run in enumerate(runs):
         height = 4 + round(16 * (run.rows_done / most) ** 0.5) if most else 4
-        bars.append({"run": run, "x": place * 6, "y": 22 - height, "height": height, "badge": status.RUN[run.status]})
+        bars.append({"run": run, "x": place * 6, "y": 22 - height, "height": height, "badge": status.run_badge(run)})
     return {"bars": bars, "width": max(len(bars) * 6, 1)}
 
 

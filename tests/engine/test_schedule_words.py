@@ -16,6 +16,7 @@ from ingestions.engine.schedule_words import schedule_words, time_words, times_w
     [
         ({}, "by hand"),
         ({"frequency": "continuous"}, "all the time, a look every 5 seconds"),
+        ({"frequency": "continuous", "poll_seconds": 1}, "all the time, a look every second"),
         ({"frequency": "hourly"}, "every hour, on the hour, UTC"),
         ({"frequency": "hourly", "time": "00:05"}, "every hour at 5 past, UTC"),
         ({"frequency": "daily", "time": "02:30", "timezone": "Europe/Berlin"}, "every day at 02:30, Europe/Berlin"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
@@ -73,3 +75,23 @@ def test_a_cluster_shows_how_many_runs_it_takes(browser: Client, cluster: Cluste
     assert "as many as there are workers" in text(browser, f"/clusters/{cluster.pk}/")
     Cluster.objects.update(max_runs=4)
     assert "at most 4; the others wait for a place" in text(browser, f"/clusters/{cluster.pk}/")
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_a_run_that_waits_for_more_is_shown_as_what_it_is(browser: Client, ingestion: Ingestion, failed: int) -> None:
+    """No progress that goes nowhere, and no hiding of what went wrong until it ends."""
+    now = timezone.now()
+    values: dict[str, Any] = {"status": "running", "trigger": "continuous", "started_at": now, "idle_since": now}
+    run = Run.objects.create(ingestion=ingestion, files_failed=failed, hint="Nothing was found.", **values)
+    for page in (f"/ingestions/{ingestion.pk}/", f"/runs/{run.pk}/"):
+        text = browser.get(page).content.decode()
+        assert f'<span class="badge {"warn" if failed else "ok"}">Watching</span>' in text
+        assert "<progress" not in text
+        assert ("could not be loaded" in text) == bool(failed)
+    assert "Nothing was found." in browser.get(f"/ingestions/{ingestion.pk}/").content.decode()
+    assert "<progress" not in browser.get("/ingestions/").content.decode()
+
+
+def test_a_run_that_waits_for_its_cluster_is_not_called_loading(browser: Client, ingestion: Ingestion) -> None:
+    Run.objects.create(ingestion=ingestion, status="running", waits_for=f"cluster:{ingestion.cluster_id}")
+    assert '<span class="badge warn">Waiting</span>' in browser.get("/ingestions/").content.decode()
