@@ -271,10 +271,11 @@ def _stay_open(run: Run) -> bool:
 def _end(run: Run) -> None:
     """As what became of its files says."""
     counts = Run.objects.values("files_failed", "files_held", "files_loaded").get(pk=run.pk)
-    if counts["files_failed"] and not counts["files_loaded"] and not counts["files_held"]:
+    failed = counts["files_failed"]
+    if failed and not counts["files_loaded"] and not counts["files_held"]:
         error = AutoloaderError(
             "all_files_failed",
-            f"None of the {counts['files_failed']} new files could be read.",
+            f"None of the {failed:,} new files could be read." if failed > 1 else "The new file could not be read.",
             "The errors below name each file; correct the format or the files, then retry.",
         )
         _finish(run, Run.Status.FAILED, error)

@@ -123,7 +123,7 @@ def progress(run: Run, batches: Iterable[Batch] | None = None) -> dict[str, Any]
     left: float | None = None
     if not run.is_active or run.is_idle:
         left = 0.0
-    elif speed is not None and run.discovered_at:
+    elif speed is not None and run.discovered_at and not run.waits_for:  # how long a wait is nobody knows
         in_hand = (timezone.now() - speed.last_at).total_seconds()
         remaining = max(run.bytes_total - run.bytes_done, 0) / speed.bytes_per_second
         left = round(max(remaining - min(in_hand, speed.batch_seconds), 0.0), 1)

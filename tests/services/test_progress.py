@@ -62,6 +62,13 @@ def test_rate_and_time_left_come_from_the_batches_only(ingestion: Ingestion) -> 
     assert told["seconds_left"] == pytest.approx(8000 / (2000 / 15), abs=1)
 
 
+def test_of_a_run_that_waits_for_its_cluster_nobody_knows_what_is_left(ingestion: Ingestion) -> None:
+    run = running(ingestion)
+    publish(run, began=5, ended=0)
+    run.waits_for = "cluster:x"
+    assert present.progress(run)["seconds_left"] is None
+
+
 def test_time_left_shrinks_within_a_batch_but_not_for_ever(ingestion: Ingestion) -> None:
     run = running(ingestion)
     publish(run, began=14, ended=4)  # 100 bytes a second: 9,000 left
