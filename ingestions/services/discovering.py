@@ -24,9 +24,11 @@ def audit_of(config: IngestionConfig) -> timedelta:
 class Outlook:
     """``next``: how the next run will list, and why. ``full_at``: when the last whole listing began; ``missed``: files
     that audits have found and incremental listings had missed; ``growth``: how names grow, or why that cannot be told.
+    ``memory``: what earlier listings by the present rules have left.
     """
 
     next: Choice
+    memory: Memory | None
     full_at: datetime | None
     audit_at: datetime | None
     missed: int
@@ -38,10 +40,11 @@ def outlook(ingestion: Ingestion, config: IngestionConfig | None = None) -> Outl
     config = config or ingestion.configuration()
     row = Listing.objects.filter(ingestion=ingestion, destination_key=ingestion.destination_key).first()
     memory = Memory.from_json(row.memory) if row else None
+    rules = rules_of(config.source, start_of(ingestion, config))
     choice = choose(
         config.source,
         memory,
-        rules=rules_of(config.source, start_of(ingestion, config)),
+        rules=rules,
         overwritten=config.format.overwritten,
         now=timezone.now(),
         audit=audit_of(config),
@@ -51,7 +54,8 @@ def outlook(ingestion: Ingestion, config: IngestionConfig | None = None) -> Outl
         growth = refusal(memory) or (memory.layout.words if memory.layout else "")
     incremental = choice.mode != "full" and memory is not None
     audit_at = memory.full_at + audit_of(config) if incremental and memory is not None else None
-    return Outlook(choice, row.full_at if row else None, audit_at, row.missed if row else 0, growth)
+    kept = memory if memory is not None and memory.rules == rules else None
+    return Outlook(choice, kept, row.full_at if row else None, audit_at, row.missed if row else 0, growth)
 
 
 def refuse_incremental(ingestion: Ingestion, config: IngestionConfig) -> None:

@@ -280,7 +280,7 @@ def _end(run: Run) -> None:
         )
         _finish(run, Run.Status.FAILED, error)
     else:
-        whole = not counts["files_failed"] and not counts["files_held"]
+        whole = not failed and not counts["files_held"]
         _finish(run, Run.Status.SUCCESS if whole else Run.Status.PARTIAL, None)
 
 

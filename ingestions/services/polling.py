@@ -25,11 +25,10 @@ from autoloader.lib.logs import log_context
 from autoloader.lib.threads import DaemonThreads
 from ingestions.engine.config import IngestionConfig
 from ingestions.engine.discovery import Before, discover
-from ingestions.engine.incremental import Memory, choose, rules_of
 from ingestions.engine.ledger import Known, NewEntry, Revision
 from ingestions.models import Ingestion, LedgerEntry, Run
 from ingestions.services import recording
-from ingestions.services.discovering import audit_of
+from ingestions.services.discovering import audit_of, outlook
 from ingestions.services.open_sources import OpenSources
 from ingestions.services.runs import WAITING, RunActive, run_enqueue, run_start
 from ingestions.services.starting import start_of
@@ -113,7 +112,7 @@ class Poller:
         try:
             config = row.configuration()
             every = timedelta(seconds=config.schedule.poll_seconds)
-            if self._is_wanted(row, config, began):
+            if self._is_wanted(row, config):
                 _open_run(row)
         except AutoloaderError as error:
             self._sources.drop(row)
@@ -121,17 +120,14 @@ class Poller:
         else:
             _looked(row, max(began + every, timezone.now()), last_polled_at=began, poll_failures=0, poll_note="")
 
-    def _is_wanted(self, row: Ingestion, config: IngestionConfig, now: datetime) -> bool:
+    def _is_wanted(self, row: Ingestion, config: IngestionConfig) -> bool:
         """Whether a run has something to do: where a listing of everything is wanted its result is to be kept."""
-        start, audit = start_of(row, config), audit_of(config)
-        rules, overwritten = rules_of(config.source, start), config.format.overwritten
-        memory = Memory.from_json(recording.memory(row.pk, row.destination_key))
-        if memory is None or memory.rules != rules or _waits(row):
+        listing = outlook(row, config)
+        if listing.memory is None or listing.next.mode == "audit" or _waits(row):
             return True
-        how = choose(config.source, memory, rules=rules, overwritten=overwritten, now=now, audit=audit)
-        return how.mode == "audit" or self._has_news(row, config, Before(memory, audit), start)
+        return self._has_news(row, config, Before(listing.memory, audit_of(config)))
 
-    def _has_news(self, row: Ingestion, config: IngestionConfig, before: Before, start: datetime | None) -> bool:
+    def _has_news(self, row: Ingestion, config: IngestionConfig, before: Before) -> bool:
         try:
             discover(
                 self._sources.of(row, config),
@@ -140,7 +136,7 @@ class Poller:
                 overwritten=config.format.overwritten,
                 now=timezone.now,
                 before=before,
-                start=start,
+                start=start_of(row, config),
             )
         except _Found as found:
             if timedelta(0) <= timezone.now() - found.newest < timedelta(seconds=2 * BURST_SECONDS):
