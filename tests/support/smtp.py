@@ -6,13 +6,13 @@ import contextlib
 import email
 import email.policy
 import socketserver
-import threading
 import time
 from email.message import EmailMessage
-from types import TracebackType
+
+from tests.support.serving import Serving
 
 
-class MailServer:
+class MailServer(Serving):
     """``mode`` is ``accept``, ``refuse`` (the recipient), ``drop`` (in the middle of the message), ``hang`` or ``drip``
     (a byte now and then)."""
 
@@ -20,7 +20,7 @@ class MailServer:
         self.mode = "accept"
         self.received: list[EmailMessage] = []
         self.lines: list[str] = []
-        self.ended = threading.Event()
+        super().__init__()
         mail = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -28,20 +28,9 @@ class MailServer:
                 with contextlib.suppress(OSError):
                     _talk(self, mail)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def __enter__(self) -> MailServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        self.port = self.serve(server)
 
     def environment(self) -> dict[str, str]:
         return {"EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": str(self.port)}

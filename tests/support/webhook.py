@@ -7,18 +7,18 @@ import datetime
 import ipaddress
 import json
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.support.serving import Serving
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Received:
         return dict(json.loads(self.body))
 
 
-class Webhook:
+class Webhook(Serving):
     """``mode`` is a status, ``hang``, ``drip`` (a byte of the answer now and then) or ``close``; ``url`` its address;
     ``authority`` the file of certificates by which it is trusted (``SSL_CERT_FILE``)."""
 
     def __init__(self, folder: Path, *, mode: int | str = 200) -> None:
         self.mode = mode
         self.received: list[Received] = []
-        self.ended = threading.Event()
+        super().__init__()
         self.authority = folder / "authority.pem"
         hook = self
 
@@ -53,25 +53,14 @@ class Webhook:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(_certificate(folder, self.authority))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that trusts it not
-        self.port = int(self._server.server_address[1])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that trusts it not
+        self.port = self.serve(server)
         self.url = f"https://127.0.0.1:{self.port}/hooks/alerts?key=sesame-sesame"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def __enter__(self) -> Webhook:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _answer(handler: BaseHTTPRequestHandler, hook: Webhook) -> None:
